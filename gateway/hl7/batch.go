@@ -1,0 +1,67 @@
+package hl7
+
+import "iter"
+
+// Messages yields the messages of a file or batch (2.10.3):
+//
+//	[FHS] { [BHS] { MSH ... } [BTS] } [FTS]
+//
+// or of bare messages one after another. The batch segments themselves are
+// skipped, their counts too: they are often wrong. A message that cannot be
+// read comes with its error and the next one follows; so does, once, text
+// that stands before the first message.
+func Messages(b []byte) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for part := range parts(b) {
+			if !yield(Parse(b[part.from:part.to])) {
+				return
+			}
+		}
+	}
+}
+
+// parts finds the stretches of b that should each be one message.
+func parts(b []byte) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		from := -1
+		for line := range lines(b) {
+			switch boundary(b[line.from:line.to]) {
+			case nameMSH:
+				if from >= 0 && !yield(span{from, line.from}) {
+					return
+				}
+				from = line.from
+			case 0:
+				if from < 0 && !blank(b[line.from:line.to]) {
+					from = line.from
+				}
+			default:
+				if from >= 0 && !yield(span{from, line.from}) {
+					return
+				}
+				from = -1
+			}
+		}
+		if from >= 0 {
+			yield(span{from, len(b)})
+		}
+	}
+}
+
+// boundary names the line if it begins a message or is part of a batch, with
+// or without a byte order mark or block characters before.
+func boundary(line []byte) name {
+	line = trimStart(line)
+	n, ok := headerName(line)
+	if !ok && len(line) == 3 { // a trailer without fields
+		n = nameOf(line)
+		ok = n != nameMSH
+	}
+	switch n {
+	case nameMSH, nameFHS, nameBHS, nameBTS, nameFTS:
+		if ok {
+			return n
+		}
+	}
+	return 0
+}

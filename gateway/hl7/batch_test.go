@@ -1,0 +1,58 @@
+package hl7
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMessagesOfABatch(t *testing.T) {
+	const a, b = "MSH|^~\\&|A||||||ORU^R01|1\rOBX|1\r", "MSH$%~!@$B$$$$$$ORU%R01$2\rOBX$2\r"
+	tests := map[string]struct {
+		input string
+		ids   []string
+		bad   int
+	}{
+		"one":                     {a, []string{"1"}, 0},
+		"bare, one after another": {a + b + a, []string{"1", "2", "1"}, 0},
+		"file and batch":          {"FHS|^~\\&|F\rBHS|^~\\&|B\r" + a + b + "BTS|7\rBHS|^~\\&\r" + a + "BTS\rFTS|9\r", []string{"1", "2", "1"}, 0},
+		"no trailers":             {"BHS|^~\\&\n" + a + "BHS|^~\\&\n" + b, []string{"1", "2"}, 0},
+		"trailers without field":  {"BHS|^~\\&\r" + a + "BTS\rFTS", []string{"1"}, 0},
+		"framed in a file":        {"\x0b" + a + "\x1c\r\x0b" + b + "\x1c\r", []string{"1", "2"}, 0},
+		"byte order mark":         {"\xef\xbb\xbf" + a + "\n\xef\xbb\xbf" + b, []string{"1", "2"}, 0},
+		"lower case":              {"fhs|^~\\&\rmsh|^~\\&|A||||||ORU|1\robx|1\rfts|1", []string{"1"}, 0},
+		"one is broken":           {a + "MSH|secret|\rOBX|1\r" + b, []string{"1", "2"}, 1},
+		"text before":             {"Date: today\nFrom: x\n" + a, []string{"1"}, 1},
+		"text between batches":    {"BHS|^~\\&\r" + a + "BTS|1\rOBX|1|lost\r" + "BHS|^~\\&\r" + b, []string{"1", "2"}, 1},
+		"nothing":                 {"\r\n \r", nil, 0},
+		"only wrapping":           {"FHS|^~\\&|F\rBHS|^~\\&|B\rBTS|0\rFTS|1\r", nil, 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var ids []string
+			bad := 0
+			for m, err := range Messages([]byte(tt.input)) {
+				if err != nil {
+					bad++
+					require.NotContains(t, err.Error(), "secret")
+					continue
+				}
+				ids = append(ids, m.Header().Field(10).String())
+				require.Equal(t, "OBX", m.Segments()[1].Name())
+				require.Len(t, m.Segments(), 2)
+			}
+			require.Equal(t, tt.ids, ids)
+			require.Equal(t, tt.bad, bad)
+		})
+	}
+}
+
+func TestMessagesStopsWhenAsked(t *testing.T) {
+	n := 0
+	for range Messages([]byte("MSH|^~\\&|A\rMSH|^~\\&|B\rFTS|1\rMSH|^~\\&|C\r")) {
+		if n++; n == 2 {
+			break
+		}
+	}
+	require.Equal(t, 2, n)
+}

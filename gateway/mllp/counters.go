@@ -1,0 +1,49 @@
+package mllp
+
+import "sync/atomic"
+
+// Counters count what happened on a listener or client. They only grow, but
+// for Open. The zero value is ready.
+type Counters struct {
+	Accepted  atomic.Int64 // connections taken
+	Open      atomic.Int64 // connections open now
+	Refused   atomic.Int64 // connections closed at once: not on the allow-list, or too many
+	Frames    atomic.Int64 // messages received
+	Answers   atomic.Int64 // answers sent, or received by a client
+	BytesIn   atomic.Int64
+	BytesOut  atomic.Int64
+	Restarts  atomic.Int64 // start blocks inside a frame
+	Rubbish   atomic.Int64 // bytes outside frames
+	TooLarge  atomic.Int64 // connections closed for a message over the limit
+	Slow      atomic.Int64 // connections closed for a frame not complete in time
+	Truncated atomic.Int64 // connections that ended inside a frame
+	NoFrame   atomic.Int64 // connections closed for bytes that are no frame
+	Busy      atomic.Int64 // connections closed because too much was unfinished
+	Panics    atomic.Int64 // panics of the handler, recovered
+	Failures  atomic.Int64 // accept, handshake, read and write errors
+	Unmatched atomic.Int64 // client only: answers to no waiting message, skipped
+}
+
+// budget is a number of bytes that connections share. A nil budget has no end.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take asks for n bytes; a negative n gives back.
+func (b *budget) take(n int) bool {
+	if b == nil {
+		return true
+	}
+	if b.used.Add(int64(n)) > b.limit && n > 0 {
+		b.used.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+func (b *budget) give(n int) {
+	if b != nil {
+		b.used.Add(-int64(n))
+	}
+}

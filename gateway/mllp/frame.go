@@ -1,0 +1,41 @@
+// Package mllp carries HL7 messages over TCP in the minimal lower layer
+// protocol, release 1: a start block 0x0B, the message, an end block 0x1C and
+// a carriage return. It knows bytes only; what a message means and whether it
+// is stored belongs to the [Handler].
+//
+// A [Listener] takes messages from many senders and answers each connection
+// in the order of its messages, each only once its [Receipt] is settled: the
+// acknowledgement travels behind the storage. A [Client] sends messages and
+// matches answers by control id, never by position.
+//
+// Everything is bounded: connections, bytes in frames, messages waiting for
+// their answer, and the time a frame may take.
+package mllp
+
+import "bytes"
+
+const (
+	startBlock = 0x0b
+	endBlock   = 0x1c
+	endFrame   = 0x0d
+)
+
+// DefaultMaxFrame is the longest message taken unless configured otherwise, in
+// bytes. Waveform messages reach about 100 KiB.
+const DefaultMaxFrame = 1 << 20
+
+// AppendFrame appends message as one frame. Block characters inside it, which
+// no frame can carry, become blanks.
+func AppendFrame(dst, message []byte) []byte {
+	dst = append(dst, startBlock)
+	from := len(dst)
+	dst = append(dst, message...)
+	if body := dst[from:]; bytes.IndexByte(body, startBlock) >= 0 || bytes.IndexByte(body, endBlock) >= 0 {
+		for i, c := range body {
+			if c == startBlock || c == endBlock {
+				body[i] = ' '
+			}
+		}
+	}
+	return append(dst, endBlock, endFrame)
+}

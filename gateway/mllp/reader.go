@@ -1,0 +1,299 @@
+package mllp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Reasons why a [Reader] ends. They say nothing of what was read.
+var (
+	// ErrTooLarge means a message over the limit.
+	ErrTooLarge = errors.New("message over the limit: raise the limit or send less at once")
+	// ErrNoFrame means that bytes came without a start block.
+	ErrNoFrame = errors.New("no MLLP start block: is the sender speaking MLLP, and without TLS?")
+	// ErrSlow means that a frame was not complete in time.
+	ErrSlow = errors.New("frame not complete in time")
+	// ErrTruncated means that the connection ended inside a frame.
+	ErrTruncated = errors.New("connection ended inside a frame")
+	// ErrIdle means that nothing came for longer than the idle timeout.
+	ErrIdle = errors.New("connection idle")
+	// ErrBusy means that the connections together hold as many bytes of
+	// unfinished frames as they may.
+	ErrBusy = errors.New("too many bytes in unfinished frames")
+)
+
+const (
+	restBytes   = 1024            // buffer of a connection at rest
+	firstGrowth = 8192            // a usual report fits
+	headBytes   = 4096            // of a refused frame, what is kept to find a control id
+	maxRubbish  = 4096            // bytes outside frames before a sender is given up
+	shrinkAfter = 5 * time.Second // at rest this long, a large buffer is given back
+)
+
+// ReaderConfig bounds a [Reader]. Zero values mean the defaults.
+type ReaderConfig struct {
+	MaxFrame     int           // longest message in bytes; default DefaultMaxFrame
+	FrameTimeout time.Duration // from a frame's first byte to its last; default 30 s
+	IdleTimeout  time.Duration // between frames; default none
+	Counters     *Counters     // may be nil
+	budget       *budget       // bytes beyond the resting buffer, shared by connections; may be nil
+}
+
+func (c ReaderConfig) withDefaults() ReaderConfig {
+	if c.MaxFrame <= 0 {
+		c.MaxFrame = DefaultMaxFrame
+	}
+	if c.FrameTimeout <= 0 {
+		c.FrameTimeout = 30 * time.Second
+	}
+	if c.Counters == nil {
+		c.Counters = new(Counters)
+	}
+	return c
+}
+
+// Reader takes messages out of a stream. Bytes before a start block are
+// skipped, up to a limit; a start block inside a frame begins it anew; after
+// the end block CR, LF or nothing may follow. Timeouts work where the stream
+// has SetReadDeadline, as a net.Conn has.
+type Reader struct {
+	src       io.Reader
+	deadliner interface{ SetReadDeadline(time.Time) error } // nil: no timeouts
+	config    ReaderConfig
+
+	buf      []byte
+	from, to int  // unread bytes
+	seen     int  // of an open frame, bytes already searched, counted from `from`
+	open     bool // from is just behind a start block
+	rubbish  int  // bytes outside frames, unread from `from` on
+	taken    int  // bytes from the budget
+
+	started time.Time // when an unfinished frame, or rubbish, was first waited for
+	resting bool      // the deadline set is that of armRest
+	active  bool      // a frame came since
+}
+
+// NewReader reads from src, which it does not close.
+func NewReader(src io.Reader, c ReaderConfig) *Reader {
+	r := &Reader{src: src, config: c.withDefaults(), buf: make([]byte, restBytes)}
+	r.deadliner, _ = src.(interface{ SetReadDeadline(time.Time) error })
+	return r
+}
+
+// Next gives the next message, without its block characters. The slice is the
+// reader's buffer and holds until the next call.
+//
+// It returns io.EOF when the stream ends between frames, an error wrapping one
+// of this package's Err values, or the stream's own error. After an error the
+// reader is finished.
+func (r *Reader) Next() ([]byte, error) {
+	for {
+		frame, ok, err := r.scan()
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			r.started, r.active = time.Time{}, true
+			r.config.Counters.Frames.Add(1)
+			return frame, nil
+		}
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Head is the beginning of the frame or of the rubbish that Next failed on, at
+// most 4 KiB. It holds until Release.
+func (r *Reader) Head() []byte {
+	return r.buf[r.from:min(r.to, r.from+headBytes)]
+}
+
+// Release gives the buffer back. The reader must not be used any more.
+func (r *Reader) Release() {
+	r.config.budget.give(r.taken)
+	r.buf, r.from, r.to, r.taken = nil, 0, 0, 0
+}
+
+// scan looks for a complete frame in the buffer.
+func (r *Reader) scan() (frame []byte, ok bool, err error) {
+	if !r.open && !r.skip() {
+		return nil, false, r.checkRubbish()
+	}
+	for {
+		fresh := r.buf[r.from+r.seen : r.to]
+		end := bytes.IndexByte(fresh, endBlock)
+		if end >= 0 {
+			fresh = fresh[:end]
+		}
+		if n := bytes.Count(fresh, []byte{startBlock}); n > 0 {
+			r.from, r.seen = r.from+r.seen+bytes.LastIndexByte(fresh, startBlock)+1, 0
+			r.config.Counters.Restarts.Add(int64(n))
+			continue
+		}
+		r.seen += len(fresh)
+		if r.seen > r.config.MaxFrame {
+			return nil, false, fmt.Errorf("read frame: over %d bytes: %w", r.config.MaxFrame, ErrTooLarge)
+		}
+		if end < 0 {
+			return nil, false, nil
+		}
+		frame = r.buf[r.from : r.from+r.seen : r.from+r.seen]
+		r.from, r.seen, r.open, r.rubbish = r.from+r.seen+1, 0, false, 0
+		return frame, true, nil
+	}
+}
+
+// skip drops bytes up to and with a start block and says whether there was one.
+// Rubbish is kept while it fits, for a control id may be in it.
+func (r *Reader) skip() bool {
+	for r.rubbish == 0 && r.from < r.to && blank(r.buf[r.from]) {
+		r.from++
+	}
+	unread := r.buf[r.from:r.to]
+	at := bytes.IndexByte(unread, startBlock)
+	found := at >= 0
+	if !found {
+		at = len(unread)
+	}
+	r.config.Counters.Rubbish.Add(int64(at - r.rubbish))
+	r.rubbish = at
+	if !found {
+		return false
+	}
+	r.from, r.open, r.seen, r.rubbish = r.from+at+1, true, 0, 0
+	return true
+}
+
+// blank says that c between frames is no rubbish.
+func blank(c byte) bool { return c == endFrame || c == '\n' || c == ' ' || c == 0 }
+
+func (r *Reader) checkRubbish() error {
+	if r.rubbish > maxRubbish {
+		return fmt.Errorf("read frame: %d bytes: %w", r.rubbish, ErrNoFrame)
+	}
+	return nil
+}
+
+// fill reads more, with room made and the right deadline set.
+func (r *Reader) fill() error {
+	if err := r.room(); err != nil {
+		return err
+	}
+	r.arm()
+	n, err := r.src.Read(r.buf[r.to:])
+	r.to += n
+	r.config.Counters.BytesIn.Add(int64(n))
+	switch {
+	case n > 0 || err == nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return r.expired(err)
+	case errors.Is(err, io.EOF) && r.open:
+		return fmt.Errorf("read frame: %w", ErrTruncated)
+	case errors.Is(err, io.EOF) && r.rubbish > 0:
+		return fmt.Errorf("read frame: %w", ErrNoFrame)
+	case errors.Is(err, io.EOF):
+		return io.EOF
+	}
+	return fmt.Errorf("read frame: %w", err)
+}
+
+// room moves what is unread to the front and grows the buffer when it is full.
+func (r *Reader) room() error {
+	if r.from == r.to {
+		r.from, r.to = 0, 0
+	}
+	if r.to < len(r.buf) {
+		return nil
+	}
+	if r.from > 0 {
+		r.to = copy(r.buf, r.buf[r.from:r.to])
+		r.from = 0
+	}
+	size := min(max(2*len(r.buf), firstGrowth), max(r.config.MaxFrame, maxRubbish)+restBytes)
+	if r.to <= len(r.buf)/2 || size <= len(r.buf) {
+		return nil
+	}
+	return r.resize(size)
+}
+
+func (r *Reader) resize(size int) error {
+	if !r.config.budget.take(size - restBytes - r.taken) {
+		return fmt.Errorf("read frame: %w", ErrBusy)
+	}
+	r.taken = size - restBytes
+	grown := make([]byte, size)
+	r.from, r.to = 0, copy(grown, r.buf[r.from:r.to])
+	r.buf = grown
+	return nil
+}
+
+// arm sets the deadline for the coming read: of an open frame, that of the
+// frame, counted from its first byte and not moved by those that follow; else
+// the time at which a connection at rest is looked at.
+func (r *Reader) arm() {
+	if r.deadliner == nil {
+		return
+	}
+	if r.open || r.rubbish > 0 {
+		if r.started.IsZero() {
+			r.started = time.Now()
+		}
+		r.resting = false
+		r.setDeadline(r.started.Add(r.config.FrameTimeout))
+		return
+	}
+	if wait := r.restTime(); !r.resting {
+		r.resting, r.active = true, false
+		if wait == 0 {
+			r.setDeadline(time.Time{})
+		} else {
+			r.setDeadline(time.Now().Add(wait))
+		}
+	}
+}
+
+// restTime is how long nothing may come before the connection is looked at; 0
+// is for ever. The deadline is not moved by each frame: when it passes and
+// there were frames, it is set anew. A busy connection so sets one every few
+// seconds and not for every message.
+func (r *Reader) restTime() time.Duration {
+	switch {
+	case r.config.IdleTimeout > 0:
+		return r.config.IdleTimeout
+	case r.taken > 0:
+		return shrinkAfter
+	}
+	return 0
+}
+
+func (r *Reader) setDeadline(t time.Time) {
+	// An error means that the connection is closed; the read will say so.
+	_ = r.deadliner.SetReadDeadline(t)
+}
+
+// expired decides what a deadline that has passed means.
+func (r *Reader) expired(err error) error {
+	if r.open || r.rubbish > 0 {
+		if r.open {
+			return fmt.Errorf("read frame: after %v: %w", r.config.FrameTimeout, ErrSlow)
+		}
+		return fmt.Errorf("read frame: %w", ErrNoFrame)
+	}
+	wait := r.restTime()
+	r.resting = false
+	switch {
+	case wait == 0: // somebody else set it, to end the read
+		return fmt.Errorf("read frame: %w", err)
+	case r.active:
+		return nil
+	case r.config.IdleTimeout > 0:
+		return fmt.Errorf("read frame: after %v: %w", r.config.IdleTimeout, ErrIdle)
+	}
+	return r.resize(restBytes)
+}

@@ -1,0 +1,201 @@
+package pcd
+
+import (
+	"strings"
+	"time"
+
+	"medfleet"
+	"medfleet/profiles"
+)
+
+// alert is one alert (PCD-04) or one event (PCD-10) while its rows are read.
+type alert struct {
+	group     int
+	device    int
+	segment   int    // of the event's row, -1 while only facets were seen
+	number    uint32 // code of the event
+	refid     string
+	moment    bool // an event condition: it has no duration by its nature
+	at        medfleet.Millis
+	phase     string
+	state     string
+	priority  string
+	technical bool // the sender calls it technical
+}
+
+// alert gathers the rows of alerts and turns them into events. The code of the
+// event decides whether it is about equipment; the type the sender gives does
+// not: test messages of the conformance tool call a tachycardia technical.
+func (r *reading) alert(res *Result) {
+	for i := range r.rows {
+		switch row := &r.rows[i]; {
+		case row.kind == rowAlarm, row.kind == rowEvent, row.kind == rowCondition:
+			r.eventRow(row)
+		case row.kind&rowFacet != 0:
+			r.facetRow(row)
+		}
+	}
+	for i := range r.alerts {
+		if r.alerts[i].segment >= 0 {
+			r.event(res, &r.alerts[i])
+		}
+	}
+}
+
+// open gives the alert that a row belongs to: the last one of its group and
+// device. Facets may come before the event's own row.
+func (r *reading) open(row *row, event bool) *alert {
+	if n := len(r.alerts); n > 0 {
+		a := &r.alerts[n-1]
+		if a.group == row.group && a.device == row.device && !(event && a.segment >= 0) {
+			return a
+		}
+	}
+	r.alerts = append(r.alerts, alert{group: row.group, device: row.device, segment: -1})
+	return &r.alerts[len(r.alerts)-1]
+}
+
+// eventRow reads facet 1: the event's code stands in OBX-5 (technical form) or
+// in OBX-3 (physiological form, where OBX-5 is text and stays unread).
+func (r *reading) eventRow(row *row) {
+	i, s := row.segment, &r.sieve
+	a := r.open(row, true)
+	a.segment, a.moment = i, row.kind == rowCondition
+	a.number, a.refid = row.number, row.refid
+	if row.kind != rowEvent {
+		a.number, a.refid = s.code(i, obxEventCode), s.text(i, obxEventRefID)
+		if _, _, ok := r.mapper.condition(a.number, a.refid); !ok && !s.blank(i, obxOtherEventRefID) {
+			a.number, a.refid = s.code(i, obxOtherEventCode), s.text(i, obxOtherEventRefID)
+		}
+	}
+	if a.at == 0 {
+		a.at = r.stamp(i, obxTime)
+	}
+	for _, p := range priorities {
+		if a.priority == "" && r.flagged(i, p.word) {
+			a.priority = p.means
+		}
+	}
+	a.technical = a.technical || r.flagged(i, "ST")
+}
+
+// facetRow reads the facets 3 to 7.
+func (r *reading) facetRow(row *row) {
+	a := r.open(row, false)
+	w := r.sieve.word(row.segment, 1)
+	switch row.kind {
+	case rowPhase:
+		a.phase = r.sieve.known.keep(w)
+	case rowAlarmState:
+		a.state = r.sieve.known.keep(w)
+	case rowPriority:
+		for _, p := range priorities {
+			if string(w) == p.word {
+				a.priority = p.means
+			}
+		}
+	case rowAlertType:
+		a.technical = string(w) == "ST"
+	}
+	if a.at == 0 {
+		a.at = r.stamp(row.segment, obxTime)
+	}
+}
+
+// priorities are those of table 0078 and facet 6.
+var priorities = [...]struct{ word, means string }{
+	{"PH", "high"}, {"PM", "medium"}, {"PL", "low"}, {"PN", "none"},
+}
+
+// event makes an event of an alert, if it is about equipment.
+func (r *reading) event(res *Result, a *alert) {
+	c, code, ok := r.mapper.condition(a.number, a.refid)
+	phase, told := a.phaseIn(r.groups[a.group].kind)
+	switch {
+	case !ok, !told:
+		r.left(res, a)
+		return
+	case c.Name == signOfLife:
+		return // that the device was heard is all it says
+	}
+	v := &r.devices[a.device]
+	v.useful = true
+	switch {
+	case v.id == "" || v.profile == nil:
+		res.Dropped.Devices++
+		r.inTrouble(r.nameless(v))
+	case len(res.Events) == MaxEvents:
+		res.Dropped.Alerts++
+	default:
+		r.fileEvent(res, a, c, medfleet.Event{
+			Equipment: r.equipment(v), Phase: phase, Code: code,
+			ID: r.sieve.hash(a.segment, string(v.id), code, string(phase)),
+		})
+	}
+}
+
+func (r *reading) fileEvent(res *Result, a *alert, c *profiles.Condition, ev medfleet.Event) {
+	own := a.at
+	if own == 0 {
+		own = r.groups[a.group].at
+	}
+	if own == 0 {
+		own = r.sent
+	}
+	at, clamped := medfleet.Believe(own, r.received)
+	ev.Time, ev.Condition, ev.Kind = at, c.Name, c.Kind
+	ev.Text, ev.Priority, ev.Gateway = c.Title, a.priority, r.mapper.gateway
+	mark := Mark{Clamped: clamped, NotInService: r.debugging || r.devices[a.device].demo}
+	if clamped {
+		mark.DeviceTime = own
+	} else {
+		// What lasts is told as it stands now, however long ago it began.
+		mark.Historical = ev.Phase == medfleet.Instant && r.sent.Sub(own) > keptBack
+	}
+	res.Events, res.EventMarks = append(res.Events, ev), append(res.EventMarks, mark)
+}
+
+// left counts an alert that stays behind. The name of an unknown one is only
+// counted when the sender calls it technical: others tell of a patient.
+func (r *reading) left(res *Result, a *alert) {
+	res.Dropped.Alerts++
+	if oddEvent(a.number) {
+		res.Dropped.OddCodes++
+		if _, _, ok := r.mapper.condition(0, a.refid); ok {
+			res.unknown(r.sieve.codeText(a.number, a.refid))
+		}
+		return
+	}
+	if a.technical {
+		res.unknown(r.sieve.codeText(a.number, a.refid))
+	}
+}
+
+// keptBack is how much older than its message an event must be to count as one
+// that was kept back while the device was offline (PCD-10). A clock that missed
+// the change to summer time is an hour off.
+const keptBack = 90 * time.Minute
+
+// signOfLife is the condition of events that a device sends to be heard.
+const signOfLife = "watchdog"
+
+// phaseIn says where in its life the alert is (facets 3 and 4). Outside an
+// alert an event row without a phase says nothing we could rely on, unless it
+// is an event condition.
+func (a *alert) phaseIn(kind groupKind) (medfleet.Phase, bool) {
+	phase, state := a.phase, a.state
+	is := strings.EqualFold
+	switch {
+	case is(state, "inactive"), is(state, "off"), is(phase, "end"), is(phase, "reset"):
+		return medfleet.End, true
+	case is(phase, "start"):
+		return medfleet.Start, true
+	case is(phase, "continue"), is(phase, "update"), is(phase, "escalate"), is(phase, "deescalate"):
+		return medfleet.Continue, true
+	case a.moment:
+		return medfleet.Instant, true
+	case kind == alertGroup:
+		return medfleet.Start, true
+	}
+	return "", false
+}

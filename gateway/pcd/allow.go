@@ -1,0 +1,216 @@
+package pcd
+
+import "strconv"
+
+// place is something in a message that may be read. The list below is all
+// there is: the sieve reads by place, so what has no place cannot be read.
+type place uint8
+
+const (
+	mshApplication place = iota
+	mshApplicationID
+	mshFacility
+	mshSender
+	mshSenderFacility
+	mshTime
+	mshType
+	mshEvent
+	mshControlID
+	mshControl
+	mshMode
+	mshVersion
+	mshAccept
+	mshAcknowledge
+	mshProfile
+	mshProfileName
+	mshProfileEarly
+	pv1Unit
+	obrCode
+	obrRefID
+	obrTime
+	obrEndTime
+	obxType
+	obxCode
+	obxRefID
+	obxLateCode
+	obxEarlyRefID
+	obxOtherCode
+	obxOtherRefID
+	obxPath
+	obxNumber
+	obxStructured
+	obxComparator
+	obxWord
+	obxWordText
+	obxEventCode
+	obxEventRefID
+	obxOtherEventCode
+	obxOtherEventRefID
+	obxIdentity
+	obxModel
+	obxValid
+	obxUnit
+	obxUnitName
+	obxOtherUnit
+	obxOtherUnitName
+	obxFlag
+	obxStatus
+	obxTime
+	obxMethod
+	obxInstance
+	obxInstanceName
+	obxInstanceID
+	prtKind
+	prtInstance
+	prtSerial
+	places
+)
+
+// segmentKind is a segment something is read from; segmentOther is all others,
+// segmentPatient the one that begins another patient's part of the message.
+type segmentKind uint8
+
+const (
+	segmentOther segmentKind = iota
+	segmentPatient
+	segmentMSH
+	segmentPV1
+	segmentOBR
+	segmentOBX
+	segmentPRT
+)
+
+var segmentNames = [...]string{segmentPatient: "PID", segmentMSH: "MSH", segmentPV1: "PV1", segmentOBR: "OBR", segmentOBX: "OBX", segmentPRT: "PRT"}
+
+// fate is how far a value may go.
+type fate uint8
+
+const (
+	forgotten fate = iota // it is compared or looked up, and then forgotten
+	inHash                // only a hash over several of them leaves
+	asNumber              // it leaves as a number or a time
+	asText                // it leaves as text
+)
+
+var fates = [...]string{
+	forgotten: "looked up, then forgotten",
+	inHash:    "part of a hash",
+	asNumber:  "kept as a number or a time",
+	asText:    "kept as text",
+}
+
+// rule allows one place. component 0 is the whole field. rows says in which OBX
+// rows the place may be read, 0 in all; letter whether it may also stand in a
+// dead letter.
+type rule struct {
+	segment   segmentKind
+	field     int
+	component int
+	rows      rowKind
+	shape     shape
+	fate      fate
+	letter    bool
+	why       string
+}
+
+// allowed is the allow-list. It is the only place to change when something
+// more is to be read; the tests plant tokens in every other position.
+var allowed = [places]rule{
+	mshApplication:    {segmentMSH, 3, 1, 0, shapeName, forgotten, true, "finds the sender's configuration"},
+	mshApplicationID:  {segmentMSH, 3, 2, 0, shapeIdentity, asText, false, "device identity where the configuration says so (msh3.2)"},
+	mshFacility:       {segmentMSH, 4, 1, 0, shapeName, forgotten, true, "finds the sender's configuration"},
+	mshSender:         {segmentMSH, 3, 0, 0, shapeAny, inHash, false, "event id"},
+	mshSenderFacility: {segmentMSH, 4, 0, 0, shapeAny, inHash, false, "event id"},
+	mshTime:           {segmentMSH, 7, 1, 0, shapeTime, asNumber, true, "clock skew; time of a report that has none; event id"},
+	mshType:           {segmentMSH, 9, 1, 0, shapeType, forgotten, true, "what kind of message it is"},
+	mshEvent:          {segmentMSH, 9, 2, 0, shapeType, forgotten, true, "what kind of message it is"},
+	mshControlID:      {segmentMSH, 10, 1, 0, shapeControl, forgotten, true, "finds the message in the sender's log"},
+	mshControl:        {segmentMSH, 10, 0, 0, shapeAny, inHash, false, "event id"},
+	mshMode:           {segmentMSH, 11, 1, 0, shapeLetter, forgotten, true, "debugging and training are not service"},
+	mshVersion:        {segmentMSH, 12, 1, 0, shapeDotted, forgotten, true, "which HL7 the sender speaks"},
+	mshAccept:         {segmentMSH, 15, 1, 0, shapeAnswer, forgotten, true, "which answer the sender wants"},
+	mshAcknowledge:    {segmentMSH, 16, 1, 0, shapeAnswer, forgotten, true, "which answer the sender wants"},
+	mshProfile:        {segmentMSH, 21, 3, 0, shapeDotted, forgotten, true, "IHE profile"},
+	mshProfileName:    {segmentMSH, 21, 1, 0, shapeDotted, forgotten, true, "IHE profile put one component early"},
+	mshProfileEarly:   {segmentMSH, 20, 3, 0, shapeDotted, forgotten, true, "IHE profile put one field early"},
+
+	pv1Unit: {segmentPV1, 3, 1, 0, shapePlace, asText, true, "care unit; never the room or the bed"},
+
+	obrCode:    {segmentOBR, 4, 1, 0, shapeCode, forgotten, true, "alert, device management or waveform"},
+	obrRefID:   {segmentOBR, 4, 2, 0, shapeRefID, forgotten, true, "alert, device management or waveform"},
+	obrTime:    {segmentOBR, 7, 1, 0, shapeTime, asNumber, true, "time of a report"},
+	obrEndTime: {segmentOBR, 8, 1, 0, shapeTime, asNumber, true, "time of a report that has no start"},
+
+	obxType:       {segmentOBX, 2, 1, 0, shapeType, forgotten, true, "tells a structure row from a value"},
+	obxCode:       {segmentOBX, 3, 1, 0, shapeCode, asText, true, "what the row is about; unknown codes are counted"},
+	obxRefID:      {segmentOBX, 3, 2, 0, shapeRefID, asText, true, "what the row is about; unknown codes are counted"},
+	obxLateCode:   {segmentOBX, 3, 2, 0, shapeCode, forgotten, false, "what the row is about, where code and name are swapped"},
+	obxEarlyRefID: {segmentOBX, 3, 1, 0, shapeRefID, forgotten, false, "what the row is about, where code and name are swapped"},
+	obxOtherCode:  {segmentOBX, 3, 4, 0, shapeCode, forgotten, false, "what the row is about, where the maker's own code stands first"},
+	obxOtherRefID: {segmentOBX, 3, 5, 0, shapeRefID, forgotten, false, "what the row is about, where the maker's own code stands first"},
+	obxPath:       {segmentOBX, 4, 1, 0, shapeDotted, forgotten, true, "which device the row belongs to"},
+
+	obxNumber:          {segmentOBX, 5, 1, rowMetric, shapeNumber, asNumber, false, "metrics of the profiles"},
+	obxStructured:      {segmentOBX, 5, 2, rowMetric, shapeNumber, asNumber, false, "metrics sent as structured numbers (SN)"},
+	obxComparator:      {segmentOBX, 5, 1, rowMetric, shapeEqual, forgotten, false, "a structured number must be exact"},
+	obxWord:            {segmentOBX, 5, 1, rowWords, shapeWord, forgotten, false, "states, power source, phase and priority of an alert"},
+	obxWordText:        {segmentOBX, 5, 2, rowWords, shapeWord, forgotten, false, "states, power source, phase and priority of an alert"},
+	obxEventCode:       {segmentOBX, 5, 1, rowCoded, shapeCode, asText, false, "which event it is; only codes of the condition table stay"},
+	obxEventRefID:      {segmentOBX, 5, 2, rowCoded, shapeRefID, asText, false, "which event it is; only codes of the condition table stay"},
+	obxOtherEventCode:  {segmentOBX, 5, 4, rowCoded, shapeCode, forgotten, false, "which event it is, where the maker's own code stands first"},
+	obxOtherEventRefID: {segmentOBX, 5, 5, rowCoded, shapeRefID, forgotten, false, "which event it is, where the maker's own code stands first"},
+	obxIdentity:        {segmentOBX, 5, 1, rowIdentity, shapeIdentity, asText, false, "device identity: system id, serial number, UDI"},
+	obxModel:           {segmentOBX, 5, 1, rowModel, shapeModel, asText, false, "model"},
+	obxValid:           {segmentOBX, 5, 1, rowMeasurement, shapeValidity, forgotten, false, "whether a monitor measures anything at all; the value itself is not kept"},
+
+	obxUnit:          {segmentOBX, 6, 1, rowMetric, shapeUnit, forgotten, false, "unit of measure"},
+	obxUnitName:      {segmentOBX, 6, 2, rowMetric, shapeUnit, forgotten, false, "unit of measure"},
+	obxOtherUnit:     {segmentOBX, 6, 4, rowMetric, shapeUnit, forgotten, false, "unit of measure"},
+	obxOtherUnitName: {segmentOBX, 6, 5, rowMetric, shapeUnit, forgotten, false, "unit of measure"},
+	obxFlag:          {segmentOBX, 8, 1, 0, shapeLetters, forgotten, false, "simulated data; priority of an alert"},
+	obxStatus:        {segmentOBX, 11, 1, 0, shapeLetter, forgotten, true, "structure rows; values that are withdrawn"},
+	obxTime:          {segmentOBX, 14, 1, 0, shapeTime, asNumber, true, "time of a value or an event"},
+	obxMethod:        {segmentOBX, 17, 2, rowMeasurement, shapeMethod, forgotten, false, "settings and single cuff readings do not show that a monitor is in use"},
+	obxInstance:      {segmentOBX, 18, 1, 0, shapeIdentity, asText, true, "device identity"},
+	obxInstanceName:  {segmentOBX, 18, 2, 0, shapeIdentity, asText, false, "device identity where the configuration says so (obx18.2)"},
+	obxInstanceID:    {segmentOBX, 18, 3, 0, shapeIdentity, asText, false, "device identity"},
+
+	prtKind:     {segmentPRT, 4, 1, 0, shapeEquipment, forgotten, false, "a participation that is a device, not a person"},
+	prtInstance: {segmentPRT, 10, 1, 0, shapeIdentity, asText, false, "device identity; only where PRT-4 is EQUIP"},
+	prtSerial:   {segmentPRT, 20, 1, 0, shapeIdentity, asText, false, "device identity; only where PRT-4 is EQUIP"},
+}
+
+// Allowed is one line of the allow-list, for the documents. Component 0 is the
+// whole field.
+type Allowed struct {
+	Segment   string
+	Field     int
+	Component int
+	Rows      string // in which OBX rows; empty: in all
+	Shape     string // what a value must look like to be read at all
+	Fate      string // what becomes of it
+	Letter    bool   // may stand in a dead letter
+	Why       string
+}
+
+// Where gives the place as the standard writes it: PV1-3.1.
+func (a Allowed) Where() string {
+	where := a.Segment + "-" + strconv.Itoa(a.Field)
+	if a.Component > 0 {
+		where += "." + strconv.Itoa(a.Component)
+	}
+	return where
+}
+
+// AllowList lists everything that is read from a message. What is not on it is
+// not read.
+func AllowList() []Allowed {
+	list := make([]Allowed, 0, places)
+	for _, r := range allowed {
+		list = append(list, Allowed{
+			Segment: segmentNames[r.segment], Field: r.field, Component: r.component,
+			Rows: r.rows.words(), Shape: shapes[r.shape].words, Fate: fates[r.fate], Letter: r.letter, Why: r.why,
+		})
+	}
+	return list
+}

@@ -1,0 +1,212 @@
+package pcd
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"medfleet"
+	"medfleet/profiles"
+)
+
+// Config is the section of the gateway's configuration about who sends HL7.
+type Config struct {
+	// Senders are tried in their order; the first whose match fits is taken.
+	// A sender that fits none is read with defaults.
+	Senders []Sender `yaml:"senders,omitempty"`
+}
+
+// Match says which messages are a sender's. All that is given must fit; a
+// sender without any is everybody's.
+type Match struct {
+	Application string `yaml:"application,omitempty"` // MSH-3.1, with * and ?, upper and lower case alike
+	Facility    string `yaml:"facility,omitempty"`    // MSH-4.1, likewise
+	Peer        string `yaml:"peer,omitempty"`        // address or prefix the connection comes from: 10.4.0.0/16
+}
+
+// How a sender's messages are answered: as MSH-15 and MSH-16 ask, or always
+// with AA, or always with CA.
+const (
+	AnswerAuto     = "auto"
+	AnswerOriginal = "original"
+	AnswerEnhanced = "enhanced"
+)
+
+// Sender is one device, rack, gateway or central station that sends HL7.
+type Sender struct {
+	Name  string `yaml:"name"`
+	Match Match  `yaml:"match,omitempty"`
+	// Identity says what names a device: one of obx18.1, obx18.2, obx18.3,
+	// sysid, serial, udi, prt10.1, prt20, msh3.1, msh3.2, msh4.1, or several
+	// joined by +. Empty: the most trustworthy that is there.
+	Identity string `yaml:"identity,omitempty"`
+	// Class and Model are for messages that do not tell.
+	Class medfleet.Class `yaml:"class,omitempty"`
+	Model string         `yaml:"model,omitempty"`
+	// Unit is the care unit of all its devices. Empty: PV1-3.1.
+	Unit string `yaml:"unit,omitempty"`
+	// TimeZone is the IANA zone of stamps that have none. Empty: UTC.
+	TimeZone string `yaml:"time_zone,omitempty"`
+	// Answer is auto (the default), original or enhanced.
+	Answer string `yaml:"answer,omitempty"`
+	// Aliases gives the device id for an identity as it is sent.
+	Aliases map[string]string `yaml:"aliases,omitempty"`
+}
+
+// sender is a Sender ready for use.
+type sender struct {
+	Sender
+	prefix   netip.Prefix
+	identity []source
+	profile  *profiles.Profile
+	zone     *time.Location
+	zoned    bool
+	aliases  map[string]medfleet.DeviceID
+}
+
+// compile checks all senders and adds the default one. It reports all errors
+// at once.
+func (c Config) compile(set *profiles.Set) ([]sender, error) {
+	out, errs := make([]sender, 0, len(c.Senders)+1), []error(nil)
+	for i := range c.Senders {
+		s, err := c.Senders[i].compile(set)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("senders[%d] %q: %w", i, c.Senders[i].Name, err))
+		}
+		if slices.ContainsFunc(out, func(o sender) bool { return o.Name == s.Name }) {
+			errs = append(errs, fmt.Errorf("senders[%d]: name %q is taken: give each sender its own", i, s.Name))
+		}
+		out = append(out, s)
+	}
+	def, err := Sender{Name: "default"}.compile(set)
+	return append(out, def), errors.Join(append(errs, err)...)
+}
+
+func (c Sender) compile(set *profiles.Set) (sender, error) {
+	s := sender{Sender: c, zone: time.UTC}
+	errs := []error{s.checkWords(), s.checkMatch()}
+	var err error
+	if s.identity, err = parseIdentity(c.Identity); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Class != "" {
+		var ok bool
+		if s.profile, ok = set.Class(c.Class); !ok {
+			errs = append(errs, fmt.Errorf("class %q: there is no such profile: use one of %s", c.Class, classNames(set)))
+		}
+	}
+	if c.TimeZone != "" {
+		if s.zone, err = time.LoadLocation(c.TimeZone); err != nil {
+			errs = append(errs, fmt.Errorf("time_zone %q: not known here: use an IANA name such as Europe/Berlin", c.TimeZone))
+		}
+		s.zoned = true
+	}
+	errs = append(errs, s.compileAliases())
+	return s, errors.Join(errs...)
+}
+
+func (s *sender) checkWords() error {
+	switch s.Answer {
+	case "":
+		s.Answer = AnswerAuto
+	case AnswerAuto, AnswerOriginal, AnswerEnhanced:
+	default:
+		return fmt.Errorf("answer %q: use auto, original or enhanced", s.Answer)
+	}
+	switch {
+	case s.Name == "":
+		return errors.New("name: it is missing: give the sender a short name for logs and counters")
+	case s.Unit != "" && !isPlace([]byte(s.Unit)):
+		return fmt.Errorf("unit %q: want %s", s.Unit, shapes[shapePlace].words)
+	case s.Model != "" && !isModel([]byte(s.Model)):
+		return fmt.Errorf("model %q: want %s", s.Model, shapes[shapeModel].words)
+	}
+	return nil
+}
+
+func (s *sender) checkMatch() error {
+	if s.Match.Peer == "" {
+		return nil
+	}
+	if addr, err := netip.ParseAddr(s.Match.Peer); err == nil {
+		s.prefix = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+		return nil
+	}
+	p, err := netip.ParsePrefix(s.Match.Peer)
+	if err != nil {
+		return fmt.Errorf("match.peer %q: use an address or a prefix such as 10.4.0.0/16", s.Match.Peer)
+	}
+	s.prefix = p.Masked()
+	return nil
+}
+
+func (s *sender) compileAliases() error {
+	var errs []error
+	s.aliases = make(map[string]medfleet.DeviceID, len(s.Aliases))
+	for _, sent := range slices.Sorted(maps.Keys(s.Aliases)) {
+		id := medfleet.DeviceID(s.Aliases[sent])
+		if !id.Valid() {
+			errs = append(errs, fmt.Errorf("aliases[%q]: device id %q: use up to 64 letters, digits, dot, underscore, colon or hyphen", sent, id))
+		}
+		s.aliases[sent] = id
+	}
+	return errors.Join(errs...)
+}
+
+func classNames(set *profiles.Set) []medfleet.Class {
+	var names []medfleet.Class
+	for _, p := range set.Classes() {
+		names = append(names, p.Class)
+	}
+	return names
+}
+
+// senderOf finds whose message it is. The last of the senders fits everybody.
+func (m *Mapper) senderOf(r *reading, peer netip.Addr) *sender {
+	application, facility := r.sieve.get(0, mshApplication), r.sieve.get(0, mshFacility)
+	for i := range m.senders {
+		if m.senders[i].fits(application, facility, peer.Unmap()) {
+			return &m.senders[i]
+		}
+	}
+	return &m.senders[len(m.senders)-1]
+}
+
+func (s *sender) fits(application, facility []byte, peer netip.Addr) bool {
+	return (s.Match.Application == "" || glob(s.Match.Application, application)) &&
+		(s.Match.Facility == "" || glob(s.Match.Facility, facility)) &&
+		(!s.prefix.IsValid() || s.prefix.Contains(peer))
+}
+
+// glob matches text with a pattern of * and ?, upper and lower case alike. It
+// needs no memory and at most len(pattern) × len(text) steps.
+func glob(pattern string, text []byte) bool {
+	p, t, star, from := 0, 0, -1, 0
+	for t < len(text) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from, p = p, t, p+1
+		case p < len(pattern) && (pattern[p] == '?' || lower(pattern[p]) == lower(text[t])):
+			p, t = p+1, t+1
+		case star >= 0:
+			from++
+			p, t = star+1, from
+		default:
+			return false
+		}
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 0x20
+	}
+	return c
+}

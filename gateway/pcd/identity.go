@@ -1,0 +1,251 @@
+package pcd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"medfleet"
+)
+
+// source is a part of a message that can name a device.
+type source uint8
+
+const (
+	fromInstance source = iota // OBX-18.1 of the device's own row
+	fromInstanceName
+	fromInstanceID // OBX-18.3: with one maker the same for every pump
+	fromSystemID
+	fromSerial
+	fromUDI
+	fromPRT
+	fromPRTSerial
+	fromRow // OBX-18.1 of rows about something else
+	sources
+
+	// What the header says is the sender's name, not the device's, unless the
+	// configuration knows better.
+	fromApplication
+	fromApplicationID
+	fromFacility
+)
+
+// trust is the order in which the sources are believed when the configuration
+// names none.
+var trust = [...]source{fromInstance, fromInstanceID, fromSystemID, fromSerial, fromUDI, fromPRT, fromPRTSerial, fromRow}
+
+var sourceNames = [...]struct {
+	name string
+	from source
+}{
+	{"obx18.1", fromInstance}, {"obx18.2", fromInstanceName}, {"obx18.3", fromInstanceID},
+	{"sysid", fromSystemID}, {"serial", fromSerial}, {"udi", fromUDI},
+	{"prt10.1", fromPRT}, {"prt20", fromPRTSerial},
+	{"msh3.1", fromApplication}, {"msh3.2", fromApplicationID}, {"msh4.1", fromFacility},
+}
+
+// parseIdentity reads a template such as msh3.2+obx18.1.
+func parseIdentity(template string) ([]source, error) {
+	if template == "" {
+		return nil, nil
+	}
+	var list []source
+	for part := range strings.SplitSeq(template, "+") {
+		i := slices.IndexFunc(sourceNames[:], func(n struct {
+			name string
+			from source
+		}) bool {
+			return n.name == strings.ToLower(strings.TrimSpace(part))
+		})
+		if i < 0 {
+			return nil, fmt.Errorf("identity %q: %q is no part of a message: use %s, joined by +", template, part, sourceList())
+		}
+		list = append(list, sourceNames[i].from)
+	}
+	return list, nil
+}
+
+func sourceList() string {
+	var list []string
+	for _, n := range sourceNames {
+		list = append(list, n.name)
+	}
+	return strings.Join(list, ", ")
+}
+
+// Reasons why a message is for us and yet of no use.
+const (
+	noName      = "no device identity: OBX-18 of the device's row, MDC_ATTR_SYS_ID, serial number, UDI, PRT-10 and PRT-20 are all empty: set `identity` for this sender"
+	noTemplate  = "no device identity: a field that `identity` of this sender names is empty"
+	oddName     = "no usable device identity: the one that is there is too long, has odd characters or no digit: set `identity` for this sender to another field"
+	severalName = "no device identity: the rows of one device carry different OBX-18, so they name its modules: set `identity` for this sender"
+	noClass     = "the type of the device has no profile: set `class` for this sender, or add a profile with its code"
+	tooMany     = "too many devices in one message: send them in several"
+)
+
+// name gives each device its id and class, and files an observation for it.
+func (r *reading) name(res *Result) {
+	for d := range r.devices {
+		v := &r.devices[d]
+		if v.profile == nil {
+			v.profile = r.sender.profile
+		}
+		v.id = r.identify(v)
+	}
+	for d := range r.devices {
+		v := &r.devices[d]
+		if v.id == "" {
+			r.inherit(d)
+		}
+		if v.id != "" && v.profile != nil {
+			r.file(res, v)
+		}
+	}
+}
+
+// identify resolves what the message calls a device to its id.
+func (r *reading) identify(v *device) medfleet.DeviceID {
+	g := &r.groups[v.group]
+	v.names[fromPRT], v.names[fromPRTSerial] = first(v.names[fromPRT], g.instance), first(v.names[fromPRTSerial], g.serial)
+	if v.several {
+		v.names[fromRow] = ""
+	}
+	name := r.natural(v)
+	if name == "" {
+		return ""
+	}
+	if id, ok := r.sender.aliases[name]; ok {
+		return id
+	}
+	id := medfleet.DeviceID(name)
+	if id.Valid() && name[len(name)-1] != '-' {
+		return id // clean already
+	}
+	id, err := medfleet.CleanDeviceID(name)
+	if err != nil {
+		return ""
+	}
+	if alias, ok := r.sender.aliases[string(id)]; ok {
+		return alias
+	}
+	return id
+}
+
+// natural is the identity as it was sent.
+func (r *reading) natural(v *device) string {
+	if len(r.sender.identity) == 0 {
+		for _, s := range trust {
+			if v.names[s] != "" {
+				return v.names[s]
+			}
+		}
+		return ""
+	}
+	name := ""
+	for i, s := range r.sender.identity {
+		part := r.part(v, s)
+		switch {
+		case part == "":
+			return ""
+		case i == 0:
+			name = part
+		default:
+			name = r.sieve.join(name, "-", part)
+		}
+	}
+	return name
+}
+
+func (r *reading) part(v *device, s source) string {
+	switch s {
+	case fromInstance:
+		return first(v.names[fromInstance], v.names[fromRow])
+	case fromApplication:
+		return r.sieve.text(0, mshApplication)
+	case fromApplicationID:
+		return r.sieve.text(0, mshApplicationID)
+	case fromFacility:
+		return r.sieve.text(0, mshFacility)
+	}
+	return v.names[s]
+}
+
+// inherit gives a device without a name that of the only one before it in the
+// message with the same number and the same type: some senders name a device
+// in the first group and go on about it in the next.
+func (r *reading) inherit(d int) {
+	v, from := &r.devices[d], -1
+	for e := range d {
+		o := &r.devices[e]
+		if o.id == "" || o.number != v.number || v.typed && o.mds != v.mds {
+			continue
+		}
+		if from >= 0 && r.devices[from].id != o.id {
+			return
+		}
+		from = e
+	}
+	if from < 0 {
+		return
+	}
+	o := &r.devices[from]
+	v.id, v.model = o.id, first(v.model, o.model)
+	if v.profile == nil {
+		v.profile = o.profile
+	}
+}
+
+// file finds or adds the observation of a device at its time. Several groups
+// about one device at one time become one.
+func (r *reading) file(res *Result, v *device) {
+	own := r.groups[v.group].at
+	if v.newest > own {
+		own = v.newest
+	}
+	if own == 0 {
+		own = r.sent
+	}
+	at, clamped := medfleet.Believe(own, r.received)
+	for i := range res.Observations {
+		if o := &res.Observations[i]; o.Device == v.id && o.Time == at && o.Class == v.profile.Class {
+			v.observed = i
+			r.tallies[i].demo = r.tallies[i].demo || v.demo
+			return
+		}
+	}
+	if len(res.Observations) == MaxDevices {
+		res.Dropped.Devices++
+		r.inTrouble(tooMany)
+		return
+	}
+	res.addObservation(r.equipment(v), at, r.mapper.gateway)
+	mark := Mark{Clamped: clamped, NotInService: r.debugging}
+	if clamped {
+		mark.DeviceTime = own
+	}
+	res.ObservationMarks = append(res.ObservationMarks, mark)
+	r.tallies = append(r.tallies, tally{profile: v.profile, demo: v.demo})
+	v.observed = len(res.Observations) - 1
+}
+
+func (r *reading) equipment(v *device) medfleet.Equipment {
+	return medfleet.Equipment{
+		Device: v.id, Class: v.profile.Class, Model: first(v.model, r.sender.Model),
+		Site: r.mapper.site, Unit: medfleet.CareUnit(first(r.sender.Unit, r.groups[v.group].unit)),
+	}
+}
+
+// nameless says why something for us cannot be filed under a device.
+func (r *reading) nameless(v *device) string {
+	switch {
+	case v.id != "":
+		return noClass
+	case v.odd:
+		return oddName
+	case v.several:
+		return severalName
+	case len(r.sender.identity) > 0:
+		return noTemplate
+	}
+	return noName
+}

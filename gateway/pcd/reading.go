@@ -1,0 +1,106 @@
+package pcd
+
+import (
+	"medfleet"
+	"medfleet/profiles"
+)
+
+// reading is one message on its way through the stages: route, walk, name,
+// observe, alert. It is part of the Result so that its memory is reused.
+type reading struct {
+	mapper      *Mapper
+	sender      *sender
+	sieve       sieve
+	received    medfleet.Millis
+	sent        medfleet.Millis // MSH-7
+	transaction transaction
+	debugging   bool   // MSH-11: the message is not about service
+	noZone      bool   // a stamp without zone was read as UTC
+	trouble     string // why something that is for us could not be used
+
+	groups  []group
+	devices []device
+	rows    []row
+	tallies []tally // by observation
+	alerts  []alert
+}
+
+// group is an OBR and what follows it. unit is the care unit of the PV1 before.
+type group struct {
+	kind     groupKind
+	at       medfleet.Millis // OBR-7 or OBR-8, 0 if there is none
+	unit     string
+	instance string // PRT-10 after the OBR itself
+	serial   string // PRT-20 likewise
+}
+
+type groupKind uint8
+
+const (
+	reportGroup groupKind = iota
+	alertGroup
+	skippedGroup // waveforms
+)
+
+// row is an OBX that belongs to a device.
+type row struct {
+	segment int
+	group   int
+	device  int
+	subject
+}
+
+// device is a device as one group of the message tells of it.
+type device struct {
+	group    int
+	number   uint32            // first number of OBX-4
+	typed    bool              // there was a row of the device itself
+	mds      uint32            // code of that row
+	profile  *profiles.Profile // what the type stands for
+	module   uint32            // part the following rows belong to, 0 if it is the device itself
+	object   bool              // that part is no module but something like a battery
+	names    [sources]string   // what the message calls it
+	several  bool              // its rows name different devices
+	odd      bool              // a name was there, of no usable shape
+	model    string
+	newest   medfleet.Millis // newest OBX-14 of its readings
+	demo     bool
+	useful   bool // it has readings or events for us
+	id       medfleet.DeviceID
+	observed int // index in Result.Observations, -1 if there is none
+}
+
+func (r *reading) begin(m *Mapper, msg *Message, received medfleet.Millis) {
+	r.mapper, r.received = m, received
+	r.sender, r.sent, r.transaction = nil, 0, 0
+	r.debugging, r.noZone, r.trouble = false, false, ""
+	r.groups, r.devices, r.rows = r.groups[:0], r.devices[:0], r.rows[:0]
+	r.tallies, r.alerts = r.tallies[:0], r.alerts[:0]
+	r.sieve.begin(m, msg)
+}
+
+// end lets go of the message and of what a very long one has left behind.
+func (r *reading) end() {
+	const keep = 4096
+	if cap(r.rows) > keep {
+		r.rows, r.sieve.subjects = nil, nil
+	}
+	r.mapper, r.sender = nil, nil
+	r.sieve.end()
+}
+
+// stamp reads a time of the message, 0 if there is none.
+func (r *reading) stamp(i int, p place) medfleet.Millis {
+	at, zoned := r.sieve.time(i, p, r.sender.zone)
+	if at != 0 && !zoned && !r.sender.zoned {
+		r.noZone = true
+	}
+	return at
+}
+
+// inTrouble keeps the first reason why something for us could not be used.
+func (r *reading) inTrouble(why string) {
+	if r.trouble == "" {
+		r.trouble = why
+	}
+}

@@ -1,0 +1,105 @@
+package pcd
+
+import "bytes"
+
+// transaction is an IHE device transaction (Device TF-2), told by the message
+// profile.
+type transaction uint8
+
+const (
+	unprofiled         transaction = 0  // ORU without a profile: read like PCD-01
+	communicateData    transaction = 1  // PCD-01
+	reportAlert        transaction = 4  // PCD-04
+	infusionEvent      transaction = 10 // PCD-10
+	deviceManagement   transaction = 15 // PCD-15
+	locationObservable transaction = 16 // PCD-16
+)
+
+// route decides what kind of message it is, and says whether to read on.
+func (r *reading) route(res *Result) bool {
+	kind := r.sieve.text(0, mshType)
+	r.sent = r.stamp(0, mshTime)
+	res.Sent = r.sent
+	switch kind {
+	case "":
+		res.Verdict, res.Reason = NotUnderstood, "no message type: MSH-9 must say what kind of message it is, such as ORU^R01"
+		return false
+	case "QRY", "QBP", "QCN", "QSB", "QVR", "QSX", "EQQ", "SPQ", "VQQ", "RQQ":
+		res.Verdict, res.Reason = AsksUs, r.sieve.join(kind, " asks for data: this receiver answers no queries")
+		return false
+	case "ORU":
+	default:
+		res.Verdict, res.Reason = NothingForUs, r.sieve.join(kind, " messages are not about equipment")
+		return false
+	}
+	switch m := r.sieve.get(0, mshMode); {
+	case string(m) == "D", string(m) == "T":
+		r.debugging = true // SDPi: a device in demo, service or maintenance mode
+	}
+	r.transaction = r.profile()
+	switch r.transaction {
+	case unprofiled, communicateData, reportAlert, infusionEvent, deviceManagement, locationObservable:
+		return true
+	}
+	res.Verdict, res.Reason = NothingForUs, "its IHE profile is not about the state of equipment"
+	return false
+}
+
+// profile reads the message profile: MSH-21, or MSH-20 where one maker puts it,
+// all repetitions. Without one the trigger event decides.
+func (r *reading) profile() transaction {
+	const repetitions = 4
+	for _, p := range [...]place{mshProfile, mshProfileEarly, mshProfileName} {
+		for n := 1; n <= repetitions; n++ {
+			if t, ok := transactionOf(r.sieve.nth(0, p, n)); ok {
+				return t
+			}
+		}
+	}
+	switch string(r.sieve.get(0, mshEvent)) {
+	case "R40":
+		return reportAlert
+	case "R42":
+		return infusionEvent
+	}
+	return unprofiled
+}
+
+// transactionOf reads the object identifier of a profile. Two forms are in
+// use: …19376.1.6.4.n, and the older …19376.1.6.1.n.1.
+func transactionOf(oid []byte) (transaction, bool) {
+	rest, ok := bytes.CutPrefix(oid, []byte("1.3.6.1.4.1.19376.1.6."))
+	if !ok {
+		return 0, false
+	}
+	number, ok := bytes.CutPrefix(rest, []byte("4."))
+	if !ok {
+		if number, ok = bytes.CutPrefix(rest, []byte("1.")); !ok {
+			return 0, false
+		}
+		number, _ = bytes.CutSuffix(number, []byte(".1"))
+	}
+	n := decimal(number)
+	return transaction(n), n > 0 && n < 100
+}
+
+// groupKindOf reads OBR-4.
+func (r *reading) groupKindOf(i int) groupKind {
+	refid := r.sieve.text(i, obrRefID)
+	switch r.sieve.code(i, obrCode) {
+	case 196616:
+		return alertGroup
+	case 69121:
+		return skippedGroup
+	}
+	switch refid {
+	case "MDC_EVT_ALARM":
+		return alertGroup
+	case "MDC_OBS_WAVE_CTS":
+		return skippedGroup
+	}
+	if r.transaction == reportAlert {
+		return alertGroup
+	}
+	return reportGroup
+}

@@ -1,0 +1,164 @@
+package pcd
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// shape is what a value must look like to be read.
+type shape uint8
+
+const (
+	shapeAny shape = iota
+	shapeName
+	shapeIdentity
+	shapeModel
+	shapePlace
+	shapeControl
+	shapeCode
+	shapeRefID
+	shapeDotted
+	shapeNumber
+	shapeEqual
+	shapeValidity
+	shapeWord
+	shapeUnit
+	shapeTime
+	shapeType
+	shapeLetter
+	shapeLetters
+	shapeAnswer
+	shapeMethod
+	shapeEquipment
+)
+
+// form is a shape's test and its words. A form with text is decoded before the
+// test: its character set and its escapes.
+type form struct {
+	words string
+	text  bool
+	is    func([]byte) bool
+}
+
+var shapes = [...]form{
+	shapeAny:       {"anything up to 1024 bytes", false, func(b []byte) bool { return len(b) <= 1024 }},
+	shapeName:      {"up to 64 letters, digits, blanks and . _ - + /", true, func(b []byte) bool { return every(b, 64, isNameByte) }},
+	shapeIdentity:  {"up to 64 letters, digits, blanks and . _ - + / : # ( ), a digit among them, not only zeros", true, isIdentity},
+	shapeModel:     {"up to 40 letters, digits, blanks and . _ - + / ( ), beginning with a letter or digit", true, isModel},
+	shapePlace:     {"up to 32 letters, digits, blanks and . _ - / #", true, isPlace},
+	shapeControl:   {"up to 64 letters, digits and . _ - :", false, func(b []byte) bool { return every(b, 64, isControlByte) }},
+	shapeCode:      {"up to 7 digits", false, func(b []byte) bool { return every(b, 7, isDigit) }},
+	shapeRefID:     {"MDC and up to 77 capitals, digits and _", false, isRefID},
+	shapeDotted:    {"up to 64 digits and dots", false, func(b []byte) bool { return every(b, 64, isDotted) }},
+	shapeNumber:    {"a number", false, isNumber},
+	shapeEqual:     {"=", false, func(b []byte) bool { return string(b) == "=" }},
+	shapeValidity:  {"only whether it is a number", false, isNumber},
+	shapeWord:      {"a word of up to 64 letters, digits, - and _, perhaps with its bit: onMains(0)", false, isWord},
+	shapeUnit:      {"a unit code or name of up to 40 characters without blanks", false, func(b []byte) bool { return every(b, 40, isUnitByte) }},
+	shapeTime:      {"an HL7 time, at least to the minute", false, isTime},
+	shapeType:      {"2 or 3 capitals and digits", false, isType},
+	shapeLetter:    {"one capital", false, func(b []byte) bool { return every(b, 1, isCapital) }},
+	shapeLetters:   {"up to 4 capitals", false, func(b []byte) bool { return every(b, 4, isCapital) }},
+	shapeAnswer:    {"AL, NE, ER or SU", false, isAnswer},
+	shapeMethod:    {"a method of measurement: up to 20 capitals, digits and _", false, func(b []byte) bool { return every(b, 20, isRefIDByte) }},
+	shapeEquipment: {"EQUIP", false, func(b []byte) bool { return string(b) == "EQUIP" }},
+}
+
+// every says whether b has 1 to limit bytes and all of them are of a kind.
+func every(b []byte, limit int, is func(byte) bool) bool {
+	if len(b) == 0 || len(b) > limit {
+		return false
+	}
+	for _, c := range b {
+		if !is(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func isDigit(c byte) bool   { return c >= '0' && c <= '9' }
+func isCapital(c byte) bool { return c >= 'A' && c <= 'Z' }
+func isLetter(c byte) bool  { return isCapital(c) || c >= 'a' && c <= 'z' }
+func isAlnum(c byte) bool   { return isLetter(c) || isDigit(c) }
+func isDotted(c byte) bool  { return isDigit(c) || c == '.' }
+
+func isRefIDByte(c byte) bool   { return isCapital(c) || isDigit(c) || c == '_' }
+func isControlByte(c byte) bool { return isAlnum(c) || c == '.' || c == '_' || c == '-' || c == ':' }
+func isUnitByte(c byte) bool    { return c > ' ' && c < 0x7f }
+
+func isNameByte(c byte) bool {
+	return isAlnum(c) || c == ' ' || c == '.' || c == '_' || c == '-' || c == '+' || c == '/'
+}
+
+func isModelByte(c byte) bool    { return isNameByte(c) || c == '(' || c == ')' }
+func isIdentityByte(c byte) bool { return isModelByte(c) || c == ':' || c == '#' }
+
+// isIdentity asks for a digit: a person's name has none. A row of zeros is what
+// a sender writes that knows no number.
+func isIdentity(b []byte) bool {
+	digit, more := false, false
+	for _, c := range b {
+		digit = digit || isDigit(c)
+		more = more || isAlnum(c) && c != '0'
+	}
+	return digit && more && every(b, 64, isIdentityByte)
+}
+
+func isModel(b []byte) bool { return every(b, 40, isModelByte) && isAlnum(b[0]) }
+
+// isPlace allows letters of any script: wards are named in the local language.
+func isPlace(b []byte) bool {
+	n := 0
+	for rest := b; len(rest) > 0; n++ {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError:
+			return false
+		case unicode.IsLetter(r), r < utf8.RuneSelf && isDigit(byte(r)):
+		case r == ' ', r == '.', r == '_', r == '-', r == '/', r == '#':
+		default:
+			return false
+		}
+		rest = rest[size:]
+	}
+	return n > 0 && n <= 32
+}
+
+func isRefID(b []byte) bool {
+	return len(b) > 4 && string(b[:3]) == "MDC" && (b[3] == '_' || b[3] == 'X') && every(b, 80, isRefIDByte)
+}
+
+func isWord(b []byte) bool {
+	b = withoutBit(b)
+	return every(b, 64, func(c byte) bool { return isAlnum(c) || c == '-' || c == '_' }) && isLetter(b[0])
+}
+
+// withoutBit cuts the number of an ASN.1 bit off its name: onMains(0).
+func withoutBit(b []byte) []byte {
+	n := len(b)
+	if n < 4 || b[n-1] != ')' {
+		return b
+	}
+	for i := n - 2; i > 0; i-- {
+		switch {
+		case b[i] == '(' && i < n-2:
+			return b[:i]
+		case !isDigit(b[i]):
+			return b
+		}
+	}
+	return b
+}
+
+func isType(b []byte) bool {
+	return len(b) >= 2 && every(b, 3, func(c byte) bool { return isCapital(c) || isDigit(c) })
+}
+
+func isAnswer(b []byte) bool {
+	switch string(b) {
+	case "AL", "NE", "ER", "SU":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,338 @@
+package pcd
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"time"
+
+	"medfleet"
+	"medfleet/gateway/hl7"
+	"medfleet/profiles"
+)
+
+// Message is a parsed HL7 message. Only this file looks into one.
+type Message = hl7.Message
+
+// sieve is all that the rest of the package sees of a message: segments by
+// their index, what kind they are, and values by place. A value that is not on
+// the allow-list, stands in a row the list does not name or is not of the
+// declared shape reads as nothing.
+type sieve struct {
+	mapper   *Mapper
+	segments []hl7.Segment
+	kinds    []segmentKind
+	subjects []subject // by segment, set when an OBX is classified
+	decoded  []byte    // text whose escapes were resolved, until the next message
+	open     bool      // lets everything through: the control of the tests
+	known    names
+
+	// The fields of the segment read last: finding one means going through
+	// all before it.
+	at     int
+	cut    uint32 // which of them are cut out
+	fields [maxField + 1]hl7.Value
+}
+
+// maxField is the highest field the allow-list names.
+const maxField = 21
+
+// subject is what an OBX row is about. number and refid are its code as far as
+// it has the shape of one; metric is set in metric rows, profile in structure
+// rows whose device type a profile declares. Unknown marks a code about
+// equipment that nothing declares.
+type subject struct {
+	kind    rowKind
+	number  uint32
+	refid   string
+	rank    int
+	metric  string
+	profile *profiles.Profile
+	unknown bool
+}
+
+func (s *sieve) begin(m *Mapper, msg *Message) {
+	s.mapper, s.segments, s.open = m, msg.Segments(), m != nil && m.open
+	n := len(s.segments)
+	if cap(s.subjects) < n {
+		s.subjects = make([]subject, n)
+	}
+	s.subjects, s.kinds = s.subjects[:n], s.kinds[:0]
+	clear(s.subjects)
+	for i := range s.segments {
+		s.kinds = append(s.kinds, kindOf(s.segments[i].Name()))
+	}
+	s.at, s.cut, s.decoded = -1, 0, s.decoded[:0]
+}
+
+// end forgets the message, whose memory is somebody else's.
+func (s *sieve) end() {
+	s.mapper, s.segments = nil, nil
+	clear(s.fields[:])
+}
+
+func (s *sieve) count() int { return len(s.segments) }
+
+// kind says which segment it is, as far as that matters here.
+func (s *sieve) kind(i int) segmentKind { return s.kinds[i] }
+
+func kindOf(name string) segmentKind {
+	switch name {
+	case "OBX":
+		return segmentOBX
+	case "OBR":
+		return segmentOBR
+	case "MSH":
+		return segmentMSH
+	case "PID":
+		return segmentPatient
+	case "PV1":
+		return segmentPV1
+	case "PRT":
+		return segmentPRT
+	}
+	return segmentOther
+}
+
+// title is a segment's name for a dead letter, as far as it is a name: those
+// of the standard and of makers (Z..). Text that got between the segments can
+// look like one.
+func (s *sieve) title(i int) string {
+	name := s.segments[i].Name()
+	if name == "" || name[0] != 'Z' && !strings.Contains(standardSegments, name) {
+		return "???"
+	}
+	return name
+}
+
+const standardSegments = "MSH SFT UAC MSA ERR EVN PID PD1 NK1 PV1 PV2 ARV ROL PRT OBR OBX ORC NTE TQ1 TQ2 SPM SAC " +
+	"DG1 AL1 IAM PR1 GT1 IN1 IN2 IN3 ACC DRG PDA MRG RXA RXC RXD RXE RXG RXO RXR RXV QRD QRF QPD RCP DSP DSC " +
+	"SCH RGS AIS AIG AIL AIP TXA FT1 BLG CTI CTD CON DEV FHS BHS BTS FTS"
+
+// length is a segment's length in bytes.
+func (s *sieve) length(i int) int { return len(s.segments[i].Bytes()) }
+
+// all gives every field of a segment, and nothing unless the sieve is open.
+func (s *sieve) all(i int, yield func(n int, text string)) {
+	if !s.open {
+		return
+	}
+	for n := 1; n <= s.segments[i].Fields(); n++ {
+		yield(n, s.segments[i].Field(n).String())
+	}
+}
+
+// get reads the first repetition of a place, nil if there is nothing or it may
+// not be read. It is valid until the next message.
+func (s *sieve) get(i int, p place) []byte { return s.nth(i, p, 1) }
+
+// nth reads repetition n of a place.
+func (s *sieve) nth(i int, p place, n int) []byte {
+	f := &shapes[allowed[p].shape]
+	v, ok := s.value(i, p, n)
+	if !ok {
+		return nil
+	}
+	b := bytes.Trim(v.Bytes(), " ")
+	if f.text {
+		b = s.decode(v)
+	}
+	if len(b) == 0 || string(b) == `""` || !s.open && !f.is(b) {
+		return nil
+	}
+	return b
+}
+
+// value cuts a place out of its segment if the list allows it there. The shape
+// is not yet checked.
+func (s *sieve) value(i int, p place, n int) (hl7.Value, bool) {
+	r := &allowed[p]
+	if i < 0 || i >= len(s.kinds) || s.kinds[i] != r.segment {
+		return hl7.Value{}, false
+	}
+	if r.rows != 0 && r.rows&s.subjects[i].kind == 0 && !s.open {
+		return hl7.Value{}, false
+	}
+	if r.segment == segmentPRT && p != prtKind && s.get(i, prtKind) == nil {
+		return hl7.Value{}, false
+	}
+	v := s.field(i, r.field)
+	if v.IsEmpty() {
+		return v, false
+	}
+	if n > 1 {
+		v = v.Repetition(n)
+	}
+	if r.component > 0 {
+		v = v.Component(r.component)
+	}
+	return v, !v.IsEmpty()
+}
+
+// field cuts a field out of a segment once.
+func (s *sieve) field(i, n int) hl7.Value {
+	if i != s.at {
+		s.at, s.cut = i, 0
+	}
+	if s.cut&(1<<n) == 0 {
+		s.cut |= 1 << n
+		s.fields[n] = s.segments[i].Field(n)
+	}
+	return s.fields[n]
+}
+
+// decode resolves charset and escapes; plain ASCII is used as it stands.
+func (s *sieve) decode(v hl7.Value) []byte {
+	from := len(s.decoded)
+	s.decoded = v.AppendText(s.decoded)
+	return bytes.Trim(s.decoded[from:len(s.decoded):len(s.decoded)], " ")
+}
+
+// blank says that nothing stands at a place, whatever its shape.
+func (s *sieve) blank(i int, p place) bool {
+	_, ok := s.value(i, p, 1)
+	return !ok
+}
+
+// text reads a place as a string that outlives the message.
+func (s *sieve) text(i int, p place) string { return s.known.keep(s.get(i, p)) }
+
+// number reads a place of that shape.
+func (s *sieve) number(i int, p place) (float64, bool) {
+	v, ok := s.value(i, p, 1)
+	if !ok {
+		return 0, false
+	}
+	f, err := v.Number()
+	return f, err == nil
+}
+
+// code reads a place that holds the number of a code, 0 if there is none.
+func (s *sieve) code(i int, p place) uint32 { return decimal(s.get(i, p)) }
+
+// time reads a place of that shape. zoned is false when the stamp has no zone
+// of its own and the given one was taken.
+func (s *sieve) time(i int, p place, zone *time.Location) (at medfleet.Millis, zoned bool) {
+	v, ok := s.value(i, p, 1)
+	if !ok {
+		return 0, true
+	}
+	t, precision, err := hl7.ParseTime(v.Bytes(), zone)
+	if err != nil || precision < hl7.Minute {
+		return 0, true
+	}
+	return medfleet.AsMillis(t), bytes.ContainsAny(v.Bytes(), "+-Z")
+}
+
+// measured says whether a measurement row holds a number; the number stays here.
+func (s *sieve) measured(i int) bool {
+	b := s.get(i, obxValid)
+	return b != nil && string(b) != notMeasured
+}
+
+// word reads an enumeration: its text stands in component 2, or, when that is
+// empty, in component 1. A bit number behind it is left out.
+func (s *sieve) word(i, n int) []byte {
+	if b := s.nth(i, obxWordText, n); b != nil {
+		return withoutBit(b)
+	}
+	return withoutBit(s.nth(i, obxWord, n))
+}
+
+// subject classifies an OBX row and remembers it: what may be read of its value
+// follows from that.
+func (s *sieve) subject(i int) subject {
+	number, refid := s.code(i, obxCode), s.text(i, obxRefID)
+	if number == 0 && refid == "" {
+		number, refid = s.code(i, obxLateCode), s.text(i, obxEarlyRefID)
+	}
+	sub := s.mapper.subjectOf(number, refid)
+	if sub.kind == rowOther {
+		if other := s.mapper.subjectOf(s.code(i, obxOtherCode), s.text(i, obxOtherRefID)); other.kind != rowOther {
+			sub = other
+		}
+	}
+	s.subjects[i] = sub
+	return sub
+}
+
+// hash gives 32 hexadecimal digits that stand for the event at segment i: a
+// hash of sender, control id, time of the message and the place in it. What
+// the event says is hashed too, so that a sender that uses a control id twice
+// does not lose the second event.
+func (s *sieve) hash(i int, says ...string) string {
+	from := len(s.decoded)
+	b := s.decoded
+	for _, p := range [...]place{mshSender, mshSenderFacility, mshControl, mshTime} {
+		b = append(b, s.get(0, p)...)
+		b = append(b, 0)
+	}
+	b = strconv.AppendInt(b, int64(i), 10)
+	for _, w := range says {
+		b = append(b, 0)
+		b = append(b, w...)
+	}
+	sum := sha256.Sum256(b[from:])
+	s.decoded = b[:from]
+	return hex.EncodeToString(sum[:16])
+}
+
+// join gives the parts as one string.
+func (s *sieve) join(parts ...string) string {
+	from := len(s.decoded)
+	for _, p := range parts {
+		s.decoded = append(s.decoded, p...)
+	}
+	text := s.known.keep(s.decoded[from:])
+	s.decoded = s.decoded[:from]
+	return text
+}
+
+// codeText writes a code for the counter: number^REFID, or what there is of it.
+func (s *sieve) codeText(number uint32, refid string) string {
+	var digits [10]byte
+	switch {
+	case number == 0:
+		return refid
+	case refid == "":
+		return s.known.keep(strconv.AppendUint(digits[:0], uint64(number), 10))
+	}
+	return s.join(s.known.keep(strconv.AppendUint(digits[:0], uint64(number), 10)), "^", refid)
+}
+
+// notMeasured is what many devices send as the number for "no value".
+const notMeasured = "32767"
+
+func isNumber(b []byte) bool {
+	_, err := hl7.ParseNumber(b)
+	return err == nil
+}
+
+func isTime(b []byte) bool {
+	_, precision, err := hl7.ParseTime(b, nil)
+	return err == nil && precision >= hl7.Minute
+}
+
+// maxNames bounds the memory for texts: input decides how many there are.
+const maxNames = 8192
+
+// names keeps one copy of each text, so that reading the same devices again
+// and again allocates nothing.
+type names map[string]string
+
+func (n *names) keep(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if s, ok := (*n)[string(b)]; ok {
+		return s
+	}
+	if *n == nil || len(*n) >= maxNames {
+		*n = make(names)
+	}
+	s := string(b)
+	(*n)[s] = s
+	return s
+}

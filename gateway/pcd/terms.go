@@ -1,0 +1,144 @@
+package pcd
+
+import (
+	"math/bits"
+	"strings"
+)
+
+// rowKind is what an OBX row is about, one bit each so that a rule of the
+// allow-list can name several.
+type rowKind uint32
+
+const (
+	rowOther     rowKind = 1 << iota // not about equipment, or unknown
+	rowStructure                     // a device, module, channel or other object
+	rowSystemID
+	rowSerial
+	rowUDI
+	rowModel
+	rowMetric      // a metric of the profiles
+	rowPower       // where the power comes from
+	rowPowerState  // switched on or off
+	rowState       // what the device is doing
+	rowReason      // why it is not doing it
+	rowCondition   // an event at one time: its code is the value
+	rowAlarm       // an alert: its code is the value
+	rowEvent       // an alert: its code is the row's own
+	rowPhase       // of an alert
+	rowAlarmState  // of an alert
+	rowPriority    // of an alert
+	rowAlertType   // of an alert
+	rowMeasurement // a measurement or setting: whether it is there, no more
+
+	rowIdentity = rowSystemID | rowSerial | rowUDI
+	rowFacet    = rowPhase | rowAlarmState | rowPriority | rowAlertType
+	rowWords    = rowPower | rowPowerState | rowState | rowReason | rowFacet
+	rowCoded    = rowCondition | rowAlarm
+	rowReading  = rowMetric | rowPower | rowPowerState | rowState | rowReason
+)
+
+var rowNames = [...]string{
+	"other", "structure", "system id", "serial number", "UDI", "model", "metric", "power", "power state", "state",
+	"reason", "event condition", "alarm", "event", "phase", "alarm state", "priority", "alert type", "measurement",
+}
+
+// words lists the kinds for people.
+func (k rowKind) words() string {
+	var list []string
+	for ; k != 0; k &= k - 1 {
+		list = append(list, rowNames[bits.TrailingZeros32(uint32(k))])
+	}
+	return strings.Join(list, ", ")
+}
+
+// term is what a code of the equipment table stands for. rank orders states
+// that several rows of one device tell: the higher is the more precise.
+type term struct {
+	number uint32
+	refid  string
+	kind   rowKind
+	rank   int
+}
+
+// equipment is the table of codes, beside those the profiles declare, that
+// make an OBX a row about equipment (IEEE 11073-10101). Numbers that a source
+// prints as 0 are left out, and so is 68165 and its neighbours, which some
+// makers send for the facets of an alert: the name decides.
+var equipment = [...]term{
+	{67972, "MDC_ATTR_SYS_ID", rowSystemID, 0},
+	{531972, "MDC_ID_PROD_SPEC_SERIAL", rowSerial, 0},
+	{67916, "MDC_ATTR_ID_UDI", rowUDI, 0},
+	{67880, "MDC_ATTR_ID_MODEL", rowModel, 0},
+	{531969, "MDC_ID_MODEL_NUMBER", rowModel, 0},
+
+	{67925, "MDC_ATTR_POWER_STAT", rowPower, 0},
+	{0, "MDCX_DMC_ATTR_POWER_SOURCE", rowPower, 0},
+	{0, "MDCX_DMC_ATTR_POWER_STATE", rowPowerState, 0},
+
+	{158005, "MDC_PUMP_CURRENT_DELIVERY_STATUS", rowState, 4},
+	{158005, "MDC_DEV_PUMP_CURRENT_DELIVERY_STATUS", rowState, 4},
+	{184519, "MDC_PUMP_INFUSING_STATUS", rowState, 3},
+	{184508, "MDC_PUMP_STAT", rowState, 2},
+	{184418, "MDC_VENT_OPERATIONAL_STATE", rowState, 1},
+	{158006, "MDC_PUMP_NOT_DELIVERING_REASON", rowReason, 2},
+	{158006, "MDC_DEV_PUMP_NOT_DELIVERING_REASON", rowReason, 2},
+	{184513, "MDC_PUMP_NOT_INFUSING_REASON", rowReason, 1},
+
+	{68487, "MDC_ATTR_EVT_COND", rowCondition, 0},
+	{196616, "MDC_EVT_ALARM", rowAlarm, 0},
+	{68481, "MDC_ATTR_EVENT_PHASE", rowPhase, 0},
+	{68482, "MDC_ATTR_ALARM_STATE", rowAlarmState, 0},
+	{68484, "MDC_ATTR_ALARM_PRIORITY", rowPriority, 0},
+	{68485, "MDC_ATTR_ALERT_TYPE", rowAlertType, 0},
+
+	// Known, and nothing in them for us: listed so that they do not count as
+	// unknown. The inactivation tells about the sound, the text may name a
+	// drug or a patient.
+	{68480, "MDC_ATTR_ALERT_SOURCE", rowOther, 0},
+	{68483, "MDC_ATTR_ALARM_INACTIVATION_STATE", rowOther, 0},
+	{68546, "MDC_ATTR_ALERT_TEXT", rowOther, 0},
+	{68488, "MDC_ATTR_EVT_SOURCE", rowOther, 0},
+	{68063, "MDC_ATTR_PT_WEIGHT", rowOther, 0},
+	{68020, "MDC_ATTR_BATT_STAT", rowOther, 0}, // says less than charge and power source do
+}
+
+// termTable finds terms by name and by number.
+type termTable struct {
+	byRefID  map[string]*term
+	byNumber map[uint32]*term
+}
+
+func newTermTable() termTable {
+	t := termTable{make(map[string]*term, len(equipment)), make(map[uint32]*term, len(equipment))}
+	for i := range equipment {
+		e := &equipment[i]
+		t.byRefID[e.refid] = e
+		if e.number != 0 {
+			t.byNumber[e.number] = e
+		}
+	}
+	return t
+}
+
+// find looks a term up: the name wins, then the number. The number 0 is what
+// senders write for "no code yet".
+func (t *termTable) find(number uint32, refid string) (*term, bool) {
+	if e, ok := t.byRefID[refid]; ok {
+		return e, true
+	}
+	e, ok := t.byNumber[number]
+	return e, ok
+}
+
+// Partitions of the nomenclature: a number is partition × 65536 + term.
+const (
+	partitionObjects      = 1
+	partitionMeasurements = 2
+	partitionEvents       = 3
+)
+
+func partition(number uint32) uint32 { return number >> 16 }
+
+// oddEvent says that a number is the odd twin of an event code: no source says
+// what those mean.
+func oddEvent(number uint32) bool { return partition(number) == partitionEvents && number%2 == 1 }

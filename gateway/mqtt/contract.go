@@ -1,0 +1,304 @@
+package mqtt
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+
+	"medfleet"
+	"medfleet/profiles"
+)
+
+// ErrNothing is returned for a message that is understood and says nothing to
+// us: a device's last will, a retained message without a time.
+var ErrNothing = errors.New("understood, nothing for us")
+
+// Contract reads messages of medfleet's own contract. It is for one goroutine
+// at a time; what Read returns is valid until the next call.
+type Contract struct {
+	profiles *profiles.Set
+	gateway  string
+	seed     maphash.Seed
+	parser   fastjson.Parser
+	seen     medfleet.Observation
+	event    medfleet.Event
+	names    map[string]string
+}
+
+// NewContract gives a reader that files what it reads under this gateway.
+func NewContract(set *profiles.Set, gateway string, seed maphash.Seed) *Contract {
+	return &Contract{profiles: set, gateway: gateway, seed: seed, names: map[string]string{}}
+}
+
+// Read gives what a message says. An error other than ErrNothing says why it is
+// not understood, in words that never quote the payload.
+func (c *Contract) Read(m Message, received medfleet.Millis) (Reading, error) {
+	t, err := parseTopic(m.Topic)
+	if err != nil {
+		return Reading{}, err
+	}
+	if t.leaf == "online" {
+		return Reading{}, ErrNothing
+	}
+	v, err := c.parser.ParseBytes(m.Payload)
+	if err != nil {
+		return Reading{}, errors.New("payload is not JSON")
+	}
+	body, err := v.Object()
+	if err != nil {
+		return Reading{}, errors.New("payload is not a JSON object")
+	}
+	r := Reading{Retained: m.Retained, Key: c.key(m)}
+	switch t.leaf {
+	case "status":
+		err = c.status(t, body, received, &r)
+	case "event":
+		err = c.happened(t, body, received, &r)
+	default:
+		err = errTopic
+	}
+	return r, err
+}
+
+// key is the same for the same message only; it orders nothing and is not kept.
+func (c *Contract) key(m Message) uint64 {
+	var h maphash.Hash
+	h.SetSeed(c.seed)
+	h.WriteString(m.Topic)
+	h.WriteByte(0)
+	h.Write(m.Payload)
+	return h.Sum64()
+}
+
+func (c *Contract) status(t topic, body *fastjson.Object, received medfleet.Millis, r *Reading) error {
+	equipment, profile, err := c.equipment(t, body, r)
+	if err != nil {
+		return err
+	}
+	o := &c.seen
+	o.Equipment, o.Gateway, o.Readings = equipment, c.gateway, o.Readings[:0]
+	if o.Time, err = c.when(body, received, r); err != nil {
+		return err
+	}
+	body.Visit(func(key []byte, v *fastjson.Value) {
+		switch string(key) {
+		case "class", "time", "seq", "model", "unit":
+			return
+		}
+		metric, ok := profile.MetricBytes(key)
+		if !ok {
+			r.Dropped++
+			return
+		}
+		n, ok := number(profile, metric, v)
+		if _, twice := o.Reading(metric.Name); !ok || twice {
+			r.Refused++
+			return
+		}
+		o.Readings = append(o.Readings, medfleet.Reading{Metric: metric.Name, Value: n})
+	})
+	r.Observation = o
+	return nil
+}
+
+func (c *Contract) happened(t topic, body *fastjson.Object, received medfleet.Millis, r *Reading) error {
+	equipment, _, err := c.equipment(t, body, r)
+	if err != nil {
+		return err
+	}
+	condition, ok := c.profiles.Condition(string(text(body, "condition")))
+	if !ok {
+		return errors.New(`"condition" is missing or none that the profiles declare`)
+	}
+	phase := medfleet.Phase(text(body, "phase"))
+	switch phase {
+	case medfleet.Start, medfleet.Continue, medfleet.End, medfleet.Instant:
+	default:
+		return errors.New(`"phase" is missing or none of start, continue, end, instant`)
+	}
+	e := &c.event
+	*e = medfleet.Event{
+		Equipment: equipment, Condition: condition.Name, Phase: phase, Gateway: c.gateway,
+		Kind: condition.Kind, Text: condition.Title,
+		Code: c.shaped(text(body, "code"), code, r), Priority: priority(text(body, "priority")),
+	}
+	if e.Time, err = c.when(body, received, r); err != nil {
+		return err
+	}
+	body.Visit(func(key []byte, _ *fastjson.Value) {
+		switch string(key) {
+		case "class", "time", "seq", "model", "unit", "condition", "phase", "code", "priority":
+		default:
+			r.Dropped++
+		}
+	})
+	e.ID = eventID(t, e, body)
+	r.Event = e
+	return nil
+}
+
+// eventID names an event by its sender, its number there and what it says: the
+// same message sent again gives the same id.
+func eventID(t topic, e *medfleet.Event, body *fastjson.Object) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "mqtt\x00%s\x00%s\x00%s\x00%s\x00%s\x00%s\x00", t.site, t.device, e.Condition, e.Phase, e.Code, text(body, "time"))
+	if v := body.Get("seq"); v != nil && v.Type() == fastjson.TypeNumber {
+		h.Write(v.MarshalTo(nil))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// equipment reads which device the message is about and of which class.
+func (c *Contract) equipment(t topic, body *fastjson.Object, r *Reading) (medfleet.Equipment, *profiles.Profile, error) {
+	profile, ok := c.profiles.ClassBytes(text(body, "class"))
+	if !ok {
+		return medfleet.Equipment{}, nil, errors.New(`"class" is missing or none that the profiles declare`)
+	}
+	device, err := medfleet.CleanDeviceID(t.device)
+	if err != nil {
+		return medfleet.Equipment{}, nil, err
+	}
+	return medfleet.Equipment{
+		Device: device, Class: profile.Class, Site: c.shaped([]byte(t.site), placeName, r),
+		Model: c.shaped(text(body, "model"), modelName, r),
+		Unit:  medfleet.CareUnit(c.shaped(text(body, "unit"), placeName, r)),
+	}, profile, nil
+}
+
+// when gives the time to file the message under.
+func (c *Contract) when(body *fastjson.Object, received medfleet.Millis, r *Reading) (medfleet.Millis, error) {
+	word := text(body, "time")
+	if word == nil && r.Retained {
+		return 0, ErrNothing
+	}
+	var at time.Time
+	if err := at.UnmarshalText(word); err != nil {
+		return 0, errors.New(`"time" is missing or not RFC 3339`)
+	}
+	stamp := medfleet.AsMillis(at)
+	if stamp == 0 {
+		stamp = 1 // 1970 itself: a clock that was never set, not one that is missing
+	}
+	believed, clamped := medfleet.Believe(stamp, received)
+	r.Clamped = clamped
+	return believed, nil
+}
+
+// number reads a metric's value: a JSON number, true or false for a flag, the
+// name of a state for the state.
+func number(p *profiles.Profile, m *profiles.Metric, v *fastjson.Value) (float64, bool) {
+	switch v.Type() {
+	case fastjson.TypeNumber:
+		n, err := v.Float64()
+		if err != nil || math.IsNaN(n) || !m.Plausible(n) {
+			return 0, false
+		}
+		if m.Kind == profiles.Enum || m.Kind == profiles.Flag {
+			return n, n == math.Trunc(n)
+		}
+		return n, true
+	case fastjson.TypeTrue:
+		return 1, m.Kind == profiles.Flag
+	case fastjson.TypeFalse:
+		return 0, m.Kind == profiles.Flag
+	case fastjson.TypeString:
+		if m.Kind != profiles.Enum {
+			return 0, false
+		}
+		word, _ := v.StringBytes()
+		return stateValue(p, word)
+	}
+	return 0, false
+}
+
+// stateValue is p.StateValue of bytes, without allocating.
+func stateValue(p *profiles.Profile, word []byte) (float64, bool) {
+	for i := range p.States {
+		if p.States[i].Name == string(word) {
+			return float64(i), true
+		}
+	}
+	return 0, false
+}
+
+// priority gives the words that the profiles' other sources use too, or nothing.
+func priority(word []byte) string {
+	switch string(word) {
+	case "high":
+		return "high"
+	case "medium":
+		return "medium"
+	case "low":
+		return "low"
+	case "none":
+		return "none"
+	}
+	return ""
+}
+
+// text gives a string's bytes, nil when the key is missing or no string.
+func text(body *fastjson.Object, key string) []byte {
+	v := body.Get(key)
+	if v == nil {
+		return nil
+	}
+	b, err := v.StringBytes()
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+const (
+	maxWord  = 64
+	maxNames = 1 << 16
+)
+
+// shaped gives a text that consists of allowed bytes only, shared between
+// messages, or nothing at all: what has another shape could be anything. That is
+// counted as dropped.
+func (c *Contract) shaped(b []byte, allowed func(rune) bool, r *Reading) string {
+	if len(b) > maxWord || !every(b, allowed) {
+		r.Dropped++
+		return ""
+	}
+	if s, ok := c.names[string(b)]; ok {
+		return s
+	}
+	if len(c.names) >= maxNames {
+		clear(c.names)
+	}
+	s := string(b)
+	c.names[s] = s
+	return s
+}
+
+func every(b []byte, allowed func(rune) bool) bool {
+	for len(b) > 0 {
+		x, size := utf8.DecodeRune(b)
+		if x == utf8.RuneError || !allowed(x) {
+			return false
+		}
+		b = b[size:]
+	}
+	return true
+}
+
+func word(x rune) bool {
+	return x >= 'a' && x <= 'z' || x >= 'A' && x <= 'Z' || x >= '0' && x <= '9' || x == '_' || x == '-' || x == '.'
+}
+
+func modelName(x rune) bool { return word(x) || x == ' ' || x == '/' || x == '+' }
+
+// placeName allows letters of any script: wards are named in the local language.
+func placeName(x rune) bool { return modelName(x) || x == '#' || unicode.IsLetter(x) }
+
+func code(x rune) bool { return word(x) || x == '^' || x == ':' || x == '/' }

@@ -1,0 +1,14 @@
+package mqtt
+
+// Retained counts the messages in the broker's memory beside its own $SYS ones.
+func (b *Broker) Retained() (n int) {
+	for topic := range b.server.Load().Topics.Retained.GetAll() {
+		if topic[0] != '$' {
+			n++
+		}
+	}
+	return n
+}
+
+// Serving reports whether Run has come so far.
+func (b *Broker) Serving() bool { return b.server.Load() != nil }

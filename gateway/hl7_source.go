@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+
+	"medfleet"
+	"medfleet/gateway/hl7"
+	"medfleet/gateway/mllp"
+	"medfleet/gateway/pcd"
+	"medfleet/profiles"
+	"medfleet/record"
+)
+
+// HL7Config is where devices and central stations speak HL7 over MLLP.
+type HL7Config struct {
+	Listen         string         `yaml:"listen"`   // address; 2575 is the usual port
+	Allow          []netip.Prefix `yaml:"allow"`    // networks that may connect; empty for all
+	Insecure       bool           `yaml:"insecure"` // allow plain text beyond loopback
+	MaxConnections int            `yaml:"max_connections"`
+	MaxFrame       int            `yaml:"max_frame"` // bytes of one message
+	pcd.Config     `yaml:",inline"`
+}
+
+// hl7Keeper makes records of HL7 messages. An answer leaves when what the message
+// became is durable; which cause gets which answer is one table, in verdict.
+type hl7Keeper struct {
+	keeper  *keeper
+	dead    *deadLetters
+	counts  *Counts
+	mapper  *pcd.Mapper
+	seed    maphash.Seed
+	digest  []byte // key of the digests of what was no HL7; made anew at each start
+	workers sync.Pool
+}
+
+// worker is what reading one message needs; it is reused.
+type worker struct {
+	message hl7.Message
+	result  pcd.Result
+	batch   batch
+}
+
+func newHL7Keeper(k *keeper, dead *deadLetters, counts *Counts, c HL7Config, set *profiles.Set, site, gateway string) (*hl7Keeper, error) {
+	mapper, err := pcd.New(pcd.Options{Config: c.Config, Profiles: set, Site: site, Gateway: gateway})
+	if err != nil {
+		return nil, fmt.Errorf("gateway.hl7: %w", err)
+	}
+	h := &hl7Keeper{keeper: k, dead: dead, counts: counts, mapper: mapper, seed: maphash.MakeSeed(), digest: make([]byte, 32)}
+	h.workers.New = func() any { return new(worker) }
+	if _, err := rand.Read(h.digest); err != nil {
+		return nil, fmt.Errorf("make digest key: %w", err)
+	}
+	return h, nil
+}
+
+// Accept takes one message. What it needs of the frame is copied or encoded
+// before it returns.
+func (h *hl7Keeper) Accept(ctx context.Context, from mllp.Peer, frame []byte) mllp.Receipt {
+	w := h.workers.Get().(*worker)
+	receipt := h.read(ctx, from, w, frame)
+	h.workers.Put(w) // not after a panic: its memory may be anything then
+	return receipt
+}
+
+func (h *hl7Keeper) read(ctx context.Context, from mllp.Peer, w *worker, frame []byte) mllp.Receipt {
+	w.result.Reset()
+	if err := w.message.Parse(frame); err != nil {
+		return h.broken(ctx, from, w, frame, err)
+	}
+	received := now()
+	h.mapper.Map(&w.result, &w.message, from.Addr.Addr(), received)
+	h.counts.Dropped.Add(uint64(w.result.Dropped.Segments + w.result.Dropped.Rows))
+	h.counts.Implausible.Add(uint64(w.result.Dropped.Values))
+	return h.verdict(ctx, from, w, received)
+}
+
+// broken is a frame that is no message we can read. What has a header is HL7 and
+// is answered as such; its sender would send it for ever.
+func (h *hl7Keeper) broken(ctx context.Context, from mllp.Peer, w *worker, frame []byte, err error) mllp.Receipt {
+	if errors.Is(err, hl7.ErrNotHL7) || errors.Is(err, hl7.ErrSeparators) {
+		return h.noHL7(ctx, from, frame, "not HL7: it does not begin with MSH and usable separators")
+	}
+	h.counts.NotUnderstood.Add(1)
+	return &letterReceipt{h, h.answer(w, hl7.Accepted), DeadLetter{
+		Source: "hl7", Peer: from.Addr.String(), Reason: err.Error(), Bytes: len(frame),
+	}}
+}
+
+func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, received medfleet.Millis) mllp.Receipt {
+	switch w.result.Verdict {
+	case pcd.AsksUs:
+		h.counts.Asked.Add(1)
+		return mllp.Answer{Frame: h.answer(w, hl7.Rejected)}
+	case pcd.NotUnderstood:
+		h.counts.NotUnderstood.Add(1)
+		return &letterReceipt{h, h.answer(w, hl7.Accepted), DeadLetter{
+			Source: "hl7", Peer: from.Addr.String(), Reason: w.result.Reason,
+			Bytes: len(w.message.Raw()), Skeleton: pcd.Skeleton(nil, &w.message),
+		}}
+	case pcd.NothingForUs:
+		h.counts.Nothing.Add(1)
+	}
+	return &recordReceipt{h, h.keeper.keep(h.gather(w, received)), h.answer(w, hl7.Accepted)}
+}
+
+// gather makes a batch of what the message became.
+func (h *hl7Keeper) gather(w *worker, received medfleet.Millis) *batch {
+	b := &w.batch
+	b.received, b.key = received, maphash.Bytes(h.seed, w.message.Raw())
+	b.observations, b.events = b.observations[:0], b.events[:0]
+	for i := range w.result.Observations {
+		b.observations = append(b.observations, flagged[medfleet.Observation]{&w.result.Observations[i], hl7Flags(w.result.ObservationMarks[i])})
+	}
+	for i := range w.result.Events {
+		b.events = append(b.events, flagged[medfleet.Event]{&w.result.Events[i], hl7Flags(w.result.EventMarks[i])})
+	}
+	return b
+}
+
+func hl7Flags(m pcd.Mark) (f record.Flags) {
+	if m.Clamped {
+		f |= record.Clamped
+	}
+	if m.NotInService {
+		f |= record.NotInService
+	}
+	if m.Historical {
+		f |= record.Historical
+	}
+	return f
+}
+
+// answer makes the acknowledgement in the way this sender understands.
+func (h *hl7Keeper) answer(w *worker, outcome hl7.Outcome) []byte {
+	mode := hl7.AckAuto
+	if w.result.Sender != nil {
+		switch w.result.Sender.Answer {
+		case pcd.AnswerOriginal:
+			mode = hl7.AckOriginal
+		case pcd.AnswerEnhanced:
+			mode = hl7.AckEnhanced
+		}
+	}
+	frame, wanted := hl7.Ack(nil, &w.message, outcome, hl7.AckOptions{Mode: mode, Now: time.Now()})
+	if !wanted {
+		return nil
+	}
+	return frame
+}
+
+// recordReceipt waits for what a message became.
+type recordReceipt struct {
+	h      *hl7Keeper
+	record receipt
+	answer []byte
+}
+
+// Wait answers when the records are durable. When the disk does not take them
+// nothing is answered and the connection ends, so that the sender keeps the
+// message and sends it again.
+func (r *recordReceipt) Wait(ctx context.Context) mllp.Answer {
+	if err := r.record.Wait(ctx); err != nil {
+		r.h.counts.NotKept.Add(1)
+		return mllp.Answer{Close: true}
+	}
+	r.h.counts.Kept.Add(1)
+	return mllp.Answer{Frame: r.answer}
+}
+
+// letterReceipt waits for a dead letter.
+type letterReceipt struct {
+	h      *hl7Keeper
+	answer []byte
+	letter DeadLetter
+}
+
+// Wait answers when the dead letter is durable.
+func (r *letterReceipt) Wait(ctx context.Context) mllp.Answer {
+	if err := r.h.dead.keep(ctx, r.letter); err != nil {
+		r.h.counts.NotKept.Add(1)
+		return mllp.Answer{Close: true}
+	}
+	return mllp.Answer{Frame: r.answer}
+}
+
+// Refuse answers a sender whose input the listener does not take: once, if a
+// control id can be read. A message that the handler could not bear costs its
+// sender no other: the connection stays.
+func (h *hl7Keeper) Refuse(ctx context.Context, from mllp.Peer, reason mllp.Reason, head []byte) mllp.Answer {
+	a := h.noHL7(ctx, from, head, reason.String())
+	a.Close = a.Close && (reason != mllp.Panicked || a.Frame == nil)
+	return a
+}
+
+// noHL7 keeps of input that is not taken its length, a keyed digest, the peer and
+// the reason, and gives its refusal.
+func (h *hl7Keeper) noHL7(ctx context.Context, from mllp.Peer, input []byte, reason string) mllp.Answer {
+	h.counts.Refused.Add(1)
+	mac := hmac.New(sha256.New, h.digest)
+	mac.Write(input)
+	letter := DeadLetter{
+		Source: "hl7", Peer: from.Addr.String(), Bytes: len(input),
+		Reason: reason + "; digest " + hex.EncodeToString(mac.Sum(nil)[:8]),
+	}
+	if err := h.dead.keep(ctx, letter); err != nil {
+		return mllp.Answer{Close: true}
+	}
+	frame, wanted := hl7.Reject(nil, input, hl7.AckOptions{Now: time.Now()})
+	if !wanted {
+		frame = nil
+	}
+	return mllp.Answer{Frame: frame, Close: true}
+}
+
+// CheckSenders says everything that is wrong with the senders, without using them.
+func (c *HL7Config) CheckSenders(set *profiles.Set) error {
+	if _, err := pcd.New(pcd.Options{Config: c.Config, Profiles: set}); err != nil {
+		return fmt.Errorf("gateway.hl7: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"medfleet"
+	"medfleet/record"
+	"medfleet/spool"
+)
+
+// The two streams of a gateway. They have a spool each, so that a disk full of
+// readings never costs an event.
+const (
+	Events    = "events"
+	Telemetry = "telemetry"
+)
+
+// batch is what one message became: the unit of custody.
+type batch struct {
+	received     medfleet.Millis
+	observations []flagged[medfleet.Observation]
+	events       []flagged[medfleet.Event]
+	key          uint64 // the same when the same message comes again
+}
+
+// flagged is a record with what is to be known about it.
+type flagged[T any] struct {
+	value *T
+	flags record.Flags
+}
+
+// Custody is where records are handed over: Enqueue takes them in order and gives
+// the sequence of the last, WaitDurable returns nil when that one is on disk. A
+// spool is one.
+type Custody interface {
+	Enqueue(payloads ...[]byte) (last uint64, err error)
+	WaitDurable(ctx context.Context, sequence uint64) error
+}
+
+// keeper has custody of records between the adapters and the uplink.
+type keeper struct {
+	gateway   []byte
+	events    Custody
+	telemetry Custody
+	ties      *ties
+	places    *places
+	scratch   sync.Pool
+}
+
+func newKeeper(gateway string, events, telemetry Custody) *keeper {
+	k := &keeper{gateway: []byte(gateway), events: events, telemetry: telemetry, ties: newTies(), places: newPlaces()}
+	k.scratch.New = func() any { return new(scratch) }
+	return k
+}
+
+// scratch is what encoding one batch needs; it is reused.
+type scratch struct {
+	encoder  record.Encoder
+	line     []byte
+	buffer   []byte
+	ends     []int
+	payloads [][]byte
+}
+
+// receipt says which records to wait for; 0 is none.
+type receipt struct {
+	keeper            *keeper
+	events, telemetry uint64
+	err               error
+}
+
+// Wait returns nil when everything the message became is durable.
+func (r receipt) Wait(ctx context.Context) error {
+	if r.err != nil {
+		return r.err
+	}
+	if r.events != 0 {
+		if err := r.keeper.events.WaitDurable(ctx, r.events); err != nil {
+			return fmt.Errorf("make event durable: %w", err)
+		}
+	}
+	if r.telemetry != 0 {
+		if err := r.keeper.telemetry.WaitDurable(ctx, r.telemetry); err != nil {
+			return fmt.Errorf("make observation durable: %w", err)
+		}
+	}
+	return nil
+}
+
+// keep hands a batch to the spools. Events go first: when they cannot be kept
+// the message is not acknowledged, and its readings come again with it.
+func (k *keeper) keep(b *batch) receipt {
+	s := k.scratch.Get().(*scratch)
+	defer k.scratch.Put(s)
+	r := receipt{keeper: k}
+	r.events, r.err = k.put(k.events, s, func() { k.encodeEvents(s, b) })
+	if r.err == nil {
+		r.telemetry, r.err = k.put(k.telemetry, s, func() { k.encodeObservations(s, b) })
+	}
+	return r
+}
+
+func (k *keeper) put(log Custody, s *scratch, encode func()) (uint64, error) {
+	s.buffer, s.ends, s.payloads = s.buffer[:0], s.ends[:0], s.payloads[:0]
+	encode()
+	if len(s.ends) == 0 {
+		return 0, nil
+	}
+	start := 0
+	for _, end := range s.ends {
+		s.payloads = append(s.payloads, s.buffer[start:end])
+		start = end
+	}
+	last, err := log.Enqueue(s.payloads...)
+	if errors.Is(err, spool.ErrFull) {
+		return 0, medfleet.Retryable(fmt.Errorf("keep record: %w", err), 0)
+	}
+	return last, err
+}
+
+func (k *keeper) encodeEvents(s *scratch, b *batch) {
+	for _, e := range b.events {
+		k.places.complete(&e.value.Equipment)
+		s.line = s.encoder.Event(s.line[:0], e.value)
+		k.seal(s, b.received, record.Event, e.flags, Events)
+	}
+}
+
+func (k *keeper) encodeObservations(s *scratch, b *batch) {
+	for i, o := range b.observations {
+		k.places.complete(&o.value.Equipment)
+		o.value.Time = k.ties.settle(o.value.Device, o.value.Time, b.key+uint64(i))
+		s.line = s.encoder.Observation(s.line[:0], o.value)
+		k.seal(s, b.received, record.Observation, o.flags, Telemetry)
+	}
+}
+
+// seal puts the line into an envelope. Its epoch and sequence are the spool's to
+// give; they are written in when the record is read for sending.
+func (k *keeper) seal(s *scratch, received medfleet.Millis, kind record.Kind, flags record.Flags, stream string) {
+	if len(s.line) == 0 {
+		return
+	}
+	e := record.Envelope{Kind: kind, Flags: flags, Received: received, Gateway: k.gateway, Stream: []byte(stream), Line: s.line}
+	s.buffer = e.Append(s.buffer)
+	s.ends = append(s.ends, len(s.buffer))
+}
+
+// own keeps a record that the gateway makes itself, such as its heartbeat.
+func (k *keeper) own(ctx context.Context, log Custody, stream string, kind record.Kind, line []byte, at medfleet.Millis) error {
+	e := record.Envelope{Kind: kind, Received: at, Gateway: k.gateway, Stream: []byte(stream), Line: line}
+	last, err := log.Enqueue(e.Append(nil))
+	if err != nil {
+		return err
+	}
+	return log.WaitDurable(ctx, last)
+}

@@ -1,0 +1,119 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+
+	"medfleet"
+	"medfleet/gateway/mqtt"
+	"medfleet/profiles"
+	"medfleet/record"
+)
+
+// mqttKeeper makes records of MQTT messages and waits until they are durable.
+type mqttKeeper struct {
+	keeper  *keeper
+	site    string // of devices whose topic names none that can be read
+	dead    *deadLetters
+	counts  *Counts
+	readers sync.Pool
+}
+
+func newMQTTKeeper(k *keeper, dead *deadLetters, counts *Counts, set *profiles.Set, site string) *mqttKeeper {
+	seed := maphash.MakeSeed()
+	m := &mqttKeeper{keeper: k, site: site, dead: dead, counts: counts}
+	m.readers.New = func() any { return mqtt.NewContract(set, string(k.gateway), seed) }
+	return m
+}
+
+// Keep returns nil when the message is in custody, or says nothing to us.
+func (m *mqttKeeper) Keep(ctx context.Context, msg mqtt.Message, received medfleet.Millis) error {
+	return m.Take(msg, received).Wait(ctx)
+}
+
+// Take hands a message to the spools and does not wait for them.
+func (m *mqttKeeper) Take(msg mqtt.Message, received medfleet.Millis) mqtt.Receipt {
+	r, err := m.enqueue(msg, received)
+	return &mqttReceipt{keeper: m, record: r, err: err, bytes: len(msg.Payload)}
+}
+
+// mqttReceipt waits for what a message became.
+type mqttReceipt struct {
+	keeper *mqttKeeper
+	record receipt
+	err    error // why it became nothing
+	bytes  int
+}
+
+// Wait returns nil when the message is in custody, or says nothing to us. What is
+// not understood becomes a dead letter and is acknowledged all the same: the
+// device would send it for ever.
+func (r *mqttReceipt) Wait(ctx context.Context) error {
+	m := r.keeper
+	switch {
+	case errors.Is(r.err, mqtt.ErrNothing):
+		m.counts.Nothing.Add(1)
+		return nil
+	case r.err != nil:
+		m.counts.NotUnderstood.Add(1)
+		return m.dead.keep(ctx, DeadLetter{Source: "mqtt", Reason: r.err.Error(), Bytes: r.bytes})
+	}
+	if err := r.record.Wait(ctx); err != nil {
+		m.counts.NotKept.Add(1)
+		return err
+	}
+	m.counts.Kept.Add(1)
+	return nil
+}
+
+// enqueue reads the message and hands it to the spools before the reader's
+// memory is given back.
+func (m *mqttKeeper) enqueue(msg mqtt.Message, received medfleet.Millis) (receipt, error) {
+	reader := m.readers.Get().(*mqtt.Contract)
+	said, err := read(reader, msg, received)
+	if errors.Is(err, errPanic) {
+		return receipt{}, err // the reader's memory may be anything: it is not used again
+	}
+	defer m.readers.Put(reader)
+	if err != nil {
+		return receipt{}, err
+	}
+	m.counts.Dropped.Add(uint64(said.Dropped))
+	m.counts.Implausible.Add(uint64(said.Refused))
+	b := batch{received: received, key: said.Key}
+	flags := mqttFlags(said)
+	if said.Observation != nil {
+		said.Observation.Site = cmp.Or(said.Observation.Site, m.site)
+		b.observations = []flagged[medfleet.Observation]{{said.Observation, flags}}
+	}
+	if said.Event != nil {
+		said.Event.Site = cmp.Or(said.Event.Site, m.site)
+		b.events = []flagged[medfleet.Event]{{said.Event, flags}}
+	}
+	return m.keeper.keep(&b), nil
+}
+
+var errPanic = errors.New("reading the message failed inside the gateway: please report it, with what the device sends")
+
+// read is reader.Read, but one message that the reader cannot bear costs no other.
+func read(reader *mqtt.Contract, msg mqtt.Message, received medfleet.Millis) (said mqtt.Reading, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errPanic
+		}
+	}()
+	return reader.Read(msg, received)
+}
+
+func mqttFlags(said mqtt.Reading) (f record.Flags) {
+	if said.Retained {
+		f |= record.Retained
+	}
+	if said.Clamped {
+		f |= record.Clamped
+	}
+	return f
+}

@@ -1,0 +1,207 @@
+package roster
+
+import (
+	"medfleet"
+	"medfleet/profiles"
+	"medfleet/record"
+)
+
+// ClockStream is the stream of the collector's own clock records; StartStream
+// is that of the first one after a start.
+const (
+	ClockStream = "clock"
+	StartStream = "start"
+)
+
+// Hold locks the roster for a run of Apply calls and gives the release.
+func (r *Roster) Hold() (release func()) {
+	r.mu.Lock()
+	return r.mu.Unlock
+}
+
+// Apply takes one record of the journal, under Hold. It gives the sighting for
+// the alarm engine, or nil when the record is about no device or says nothing
+// new; the sighting is valid until the next call.
+func (r *Roster) Apply(sequence uint64, e *record.Envelope, l *record.Line) *medfleet.Sighting {
+	r.hear(e)
+	if e.Flags&record.DuplicateSuspect != 0 {
+		r.counts.Suspects++
+	}
+	switch e.Kind {
+	case record.Observation:
+		return r.observe(sequence, e, l)
+	case record.Event:
+		return r.happen(sequence, e, l)
+	case record.Heartbeat:
+		r.beat(e, l)
+	case record.Gap:
+		r.counts.Gaps++
+		r.pending.gaps = append(r.pending.gaps, l.Gap())
+	}
+	return nil
+}
+
+// Lost notes a loss that the journal itself declares.
+func (r *Roster) Lost(g medfleet.Gap) {
+	r.counts.Gaps++
+	r.pending.gaps = append(r.pending.gaps, g)
+}
+
+// Unreadable counts a record that could not be taken apart.
+func (r *Roster) Unreadable() { r.counts.Unreadable++ }
+
+const notJudged = record.Retained | record.Historical | record.NotInService | record.DuplicateSuspect
+
+func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *medfleet.Sighting {
+	s := &r.sighting
+	q, at := l.Equipment(), r.plausible(l.Time)
+	q.Class = medfleet.Class(l.Measurement)
+	en := r.entry(q, q.Class, e)
+	if en == nil {
+		return nil
+	}
+	d := &en.device
+	late := at < en.observed
+	live := !late && e.Flags&notJudged == 0
+	if late {
+		r.counts.Late++
+	}
+	if live {
+		en.observed = at
+		r.place(en, q, e)
+	}
+	s.Readings = s.Readings[:0]
+	for i := range l.Fields {
+		f := &l.Fields[i]
+		if f.IsText {
+			continue
+		}
+		s.Readings = append(s.Readings, medfleet.Reading{Metric: f.Key, Value: f.Number})
+		if live {
+			d.Readings[f.Key] = f.Number
+		}
+	}
+	if inService := e.Flags&record.NotInService == 0; inService != d.InService && e.Flags&(record.Retained|record.Historical) == 0 {
+		d.InService = inService
+		r.pending.touch(d.ID)
+	}
+	if live {
+		r.settle(en, l, at)
+	} else {
+		r.wake(en, e)
+	}
+	r.pending.touch(d.ID)
+	s.Sequence, s.At, s.Device, s.Event, s.Live = sequence, at, d, nil, live
+	return s
+}
+
+// settle brings a device into the state that an observation reports, or back
+// into the one it had before it fell silent.
+func (r *Roster) settle(en *entry, l *record.Line, at medfleet.Millis) {
+	for i := range l.Fields {
+		if l.Fields[i].Key != profiles.StateMetric || l.Fields[i].IsText {
+			continue
+		}
+		if st, ok := en.profile.StateAt(l.Fields[i].Number); ok {
+			en.known = known{st.Means, st.Name, st.Occupied}
+		}
+	}
+	r.enter(en, en.known, at)
+}
+
+func (r *Roster) happen(sequence uint64, e *record.Envelope, l *record.Line) *medfleet.Sighting {
+	event := l.Event()
+	en := r.entry(event.Equipment, event.Class, e)
+	if en == nil {
+		return nil
+	}
+	if en.repeated(event.ID) {
+		r.counts.Repeated++
+		return nil
+	}
+	event.Device, event.Time = en.device.ID, r.plausible(event.Time)
+	r.pending.events = append(r.pending.events, received{event, e.Received, e.Flags})
+	r.pending.touch(en.device.ID)
+	live := e.Flags&notJudged == 0
+	if live {
+		live = en.turn(&event)
+		r.switchOff(en, &event)
+	}
+	r.wake(en, e)
+	s := &r.sighting
+	s.Sequence, s.At, s.Device, s.Event, s.Live = sequence, event.Time, &en.device, &event, live
+	s.Readings = s.Readings[:0]
+	return s
+}
+
+// switchOff notes a reported power-off: a device that said so is off, not silent.
+// What it observed before may come after, since events have a stream of their own.
+func (r *Roster) switchOff(en *entry, e *medfleet.Event) {
+	if e.Condition == "powered_off" && e.Phase != medfleet.End && e.Time >= en.observed {
+		en.observed = e.Time
+		en.known = known{medfleet.Off, "off", false}
+		r.enter(en, en.known, e.Time)
+	}
+}
+
+// repeated reports whether an event's id was met before, and remembers it.
+func (en *entry) repeated(id string) bool {
+	for _, known := range en.recent {
+		if known == id && id != "" {
+			return true
+		}
+	}
+	en.recent[en.next] = id
+	en.next = (en.next + 1) % len(en.recent)
+	return false
+}
+
+// turn notes that a condition began or ended. It gives false for an event that
+// is older than what is known of the condition.
+func (en *entry) turn(e *medfleet.Event) bool {
+	if e.Phase == medfleet.Instant {
+		return true
+	}
+	on := e.Phase != medfleet.End
+	for i := range en.active {
+		c := &en.active[i]
+		if c.name != e.Condition {
+			continue
+		}
+		if e.Time < c.at {
+			return false
+		}
+		c.at, c.on = e.Time, on
+		en.list()
+		return true
+	}
+	if len(en.active) >= maxActive {
+		en.makeRoom()
+	}
+	en.active = append(en.active, condition{e.Condition, e.Time, on})
+	en.list()
+	return true
+}
+
+// makeRoom forgets the oldest condition, one that has ended if there is any.
+func (en *entry) makeRoom() {
+	oldest := 0
+	for i, c := range en.active {
+		o := en.active[oldest]
+		if o.on && !c.on || o.on == c.on && c.at < o.at {
+			oldest = i
+		}
+	}
+	en.active = append(en.active[:oldest], en.active[oldest+1:]...)
+}
+
+// list gives the device the names of its active conditions.
+func (en *entry) list() {
+	names := make([]string, 0, len(en.active))
+	for _, c := range en.active {
+		if c.on {
+			names = append(names, c.name)
+		}
+	}
+	en.device.Active = names
+}

@@ -1,0 +1,118 @@
+package roster
+
+import (
+	"medfleet"
+	"medfleet/record"
+)
+
+// entry gives the device that a record is about, new when it was not known. It
+// notes that the device was heard.
+func (r *Roster) entry(q medfleet.Equipment, class medfleet.Class, e *record.Envelope) *entry {
+	id := q.Device
+	if device, ok := r.aliases[id]; ok {
+		id = device
+	}
+	en := r.devices[id]
+	if en == nil {
+		if en = r.admit(id, q, class, e); en == nil {
+			return nil
+		}
+	}
+	if e.Flags&(record.Retained|record.Historical) == 0 {
+		en.device.LastSeen = max(en.device.LastSeen, r.heard(e))
+	}
+	return en
+}
+
+// heard gives when a record was received, by a clock that a gateway far in the
+// future cannot pull away.
+func (r *Roster) heard(e *record.Envelope) medfleet.Millis { return r.plausible(e.Received) }
+
+// latest is the last time that can be written in RFC 3339.
+const latest medfleet.Millis = 253_402_300_799_999
+
+// plausible gives a time that can be judged by. One beyond the collector's clock
+// would outlast every true one that follows.
+func (r *Roster) plausible(at medfleet.Millis) medfleet.Millis {
+	if r.clock != 0 && at.Sub(r.clock) > medfleet.MaxFuture {
+		return r.clock
+	}
+	return min(max(at, 0), latest)
+}
+
+func (r *Roster) admit(id medfleet.DeviceID, q medfleet.Equipment, class medfleet.Class, e *record.Envelope) *entry {
+	profile, ok := r.o.Profiles.Class(class)
+	if !ok {
+		r.counts.Unreadable++
+		return nil
+	}
+	if len(r.devices) >= MaxDevices {
+		r.counts.Overflow++
+		return nil
+	}
+	en := &entry{profile: profile, known: known{state: medfleet.Idle}}
+	en.device = medfleet.Device{
+		ID: id, Class: class, Model: q.Model, Site: q.Site, Unit: q.Unit, InService: true,
+		FirstSeen: r.heard(e), LastSeen: r.heard(e), Gateway: string(e.Gateway),
+		Readings: map[string]float64{}, Active: []string{},
+	}
+	r.devices[id] = en
+	r.pending.devices[id] = struct{}{}
+	r.enter(en, en.known, en.device.FirstSeen)
+	return en
+}
+
+// place notes where a live record came from.
+func (r *Roster) place(en *entry, q medfleet.Equipment, e *record.Envelope) {
+	d := &en.device
+	if q.Class != d.Class {
+		r.reclass(en, q.Class)
+	}
+	if q.Model == "" {
+		q.Model = d.Model
+	}
+	if q.Unit == "" {
+		q.Unit = d.Unit
+	}
+	if d.Model == q.Model && d.Site == q.Site && d.Unit == q.Unit && d.Gateway == string(e.Gateway) {
+		return
+	}
+	d.Model, d.Site, d.Unit, d.Gateway = q.Model, q.Site, q.Unit, string(e.Gateway)
+	r.pending.devices[d.ID] = struct{}{}
+}
+
+// reclass is told that what has this id is a device of another class: what was
+// known of the old one says nothing of it.
+func (r *Roster) reclass(en *entry, class medfleet.Class) {
+	profile, ok := r.o.Profiles.Class(class)
+	if !ok {
+		return
+	}
+	en.profile, en.known = profile, known{state: medfleet.Idle}
+	en.device.Class, en.device.Model = class, ""
+	clear(en.device.Readings)
+	r.pending.devices[en.device.ID] = struct{}{}
+}
+
+// wake brings back a device that was not heard, when a record came after that.
+func (r *Roster) wake(en *entry, e *record.Envelope) {
+	d := &en.device
+	missed := d.State == medfleet.Unheard || d.State == medfleet.Blind
+	if missed && e.Flags&(record.Retained|record.Historical) == 0 && r.heard(e) > d.Since {
+		r.enter(en, en.known, r.heard(e))
+	}
+}
+
+// enter brings a device into a state from a time on. Staying is no transition.
+func (r *Roster) enter(en *entry, to known, at medfleet.Millis) {
+	d := &en.device
+	if d.State == to.state && d.Native == to.native && d.Occupied == to.occupied {
+		return
+	}
+	at = max(at, d.Since)
+	d.State, d.Native, d.Occupied, d.Since = to.state, to.native, to.occupied, at
+	r.pending.stretches = append(r.pending.stretches, begun{
+		d.ID, d.Site, medfleet.Stretch{State: d.State, Native: d.Native, Occupied: d.Occupied, From: at},
+	})
+	r.pending.touch(d.ID)
+}

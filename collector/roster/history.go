@@ -1,0 +1,61 @@
+package roster
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"medfleet"
+)
+
+// Records reads what the roster has written: state intervals and events.
+type Records struct{ DB *sql.DB }
+
+// maxStretches bounds one answer: a device that chatters cannot make it endless.
+const maxStretches = 50_000
+
+// Stretches gives a device's times in each state within [from, to), cut to it,
+// oldest first. The last one is open (To is 0) when it lasts.
+func (r Records) Stretches(ctx context.Context, id medfleet.DeviceID, from, to medfleet.Millis) ([]medfleet.Stretch, error) {
+	rows, err := r.DB.QueryContext(ctx, `SELECT state, native, occupied, from_ms, COALESCE(to_ms, 0) FROM state_intervals
+		WHERE device = $1 AND from_ms < $2 AND (to_ms IS NULL OR to_ms > $3) ORDER BY from_ms LIMIT $4`, id, to, from, maxStretches)
+	if err != nil {
+		return nil, fmt.Errorf("read states of %s: %w", id, err)
+	}
+	defer rows.Close()
+	list := []medfleet.Stretch{}
+	for rows.Next() {
+		var s medfleet.Stretch
+		if err := rows.Scan(&s.State, &s.Native, &s.Occupied, &s.From, &s.To); err != nil {
+			return nil, fmt.Errorf("read states of %s: %w", id, err)
+		}
+		s.From = max(s.From, from)
+		list = append(list, s)
+	}
+	return list, rows.Err()
+}
+
+// Events gives a device's events, newest first, at most limit, of those before
+// the event that the cursor names. The second result is the next cursor.
+func (r Records) Events(ctx context.Context, id medfleet.DeviceID, limit int, before string) ([]medfleet.Event, string, error) {
+	rows, err := r.DB.QueryContext(ctx, `SELECT id, device, class, model, site, unit, at, condition, phase, code, text, priority, kind, gateway
+		FROM events WHERE device = $1 AND ($2 = '' OR (at, id) < (SELECT at, id FROM events WHERE id = $2))
+		ORDER BY at DESC, id DESC LIMIT $3`, id, before, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("read events of %s: %w", id, err)
+	}
+	defer rows.Close()
+	list := []medfleet.Event{}
+	for rows.Next() {
+		var e medfleet.Event
+		if err := rows.Scan(&e.ID, &e.Device, &e.Class, &e.Model, &e.Site, &e.Unit, &e.Time, &e.Condition, &e.Phase,
+			&e.Code, &e.Text, &e.Priority, &e.Kind, &e.Gateway); err != nil {
+			return nil, "", fmt.Errorf("read events of %s: %w", id, err)
+		}
+		list = append(list, e)
+	}
+	if len(list) > limit {
+		return list[:limit], list[limit-1].ID, rows.Err()
+	}
+	return list, "", rows.Err()
+}

@@ -1,0 +1,60 @@
+package roster
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"medfleet"
+)
+
+// Devices gives a copy of every device, by id.
+func (r *Roster) Devices() []medfleet.Device {
+	r.mu.RLock()
+	list := make([]medfleet.Device, 0, len(r.devices))
+	for _, en := range r.devices {
+		list = append(list, en.copy())
+	}
+	r.mu.RUnlock()
+	slices.SortFunc(list, func(a, b medfleet.Device) int { return cmp.Compare(a.ID, b.ID) })
+	return list
+}
+
+// Size counts the devices.
+func (r *Roster) Size() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.devices)
+}
+
+// Device gives a copy of one device. An alias leads to the device it stands for.
+func (r *Roster) Device(id medfleet.DeviceID) (medfleet.Device, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if device, ok := r.aliases[id]; ok {
+		id = device
+	}
+	en, ok := r.devices[id]
+	if !ok {
+		return medfleet.Device{}, false
+	}
+	return en.copy(), true
+}
+
+func (en *entry) copy() medfleet.Device {
+	d := en.device
+	d.Readings = maps.Clone(d.Readings)
+	return d
+}
+
+// Gateways gives a copy of every gateway, by name.
+func (r *Roster) Gateways() []medfleet.Gateway {
+	r.mu.RLock()
+	list := make([]medfleet.Gateway, 0, len(r.gateways))
+	for _, g := range r.gateways {
+		list = append(list, g.Gateway)
+	}
+	r.mu.RUnlock()
+	slices.SortFunc(list, func(a, b medfleet.Gateway) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}

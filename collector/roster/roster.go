@@ -1,0 +1,110 @@
+// Package roster knows every device: its class, model and place, the state it is
+// in and since when, what it last said, which conditions it reports, through
+// which gateway it was heard and when. It makes a sighting of every record for
+// the alarm engine, and collects what has to be written for the next transaction.
+//
+// The roster is a function of the journal alone. Its clock is the clock records
+// that the collector writes there, so that replaying the journal gives the same
+// roster again.
+package roster
+
+import (
+	"sync"
+	"time"
+
+	"medfleet"
+	"medfleet/profiles"
+)
+
+// Options are what a roster needs.
+type Options struct {
+	Profiles *profiles.Set
+	Silence  time.Duration // instead of the profiles' own when it is not 0
+}
+
+// GatewaySilence is how long a gateway may say nothing before what stands behind
+// it is out of our sight. Three heartbeats are 30 s.
+const GatewaySilence = 35 * time.Second
+
+// Bounds of the roster: input decides how many devices there are.
+const (
+	MaxDevices  = 2_000_000
+	maxActive   = 64 // conditions of one device at one time
+	maxGateways = 20_000
+)
+
+// Roster is all devices. One goroutine, the watch, applies records; any number
+// may read.
+type Roster struct {
+	o Options
+
+	mu       sync.RWMutex
+	devices  map[medfleet.DeviceID]*entry
+	gateways map[string]*gateway
+	aliases  map[medfleet.DeviceID]medfleet.DeviceID
+	clock    medfleet.Millis // of the newest clock record
+	started  medfleet.Millis // when the collector last started
+
+	pending  pending
+	sighting medfleet.Sighting
+	silenced []*entry // of the newest tick
+	counts   Counts
+}
+
+// Counts are what the watch met that is neither observation nor event.
+type Counts struct {
+	Late       uint64 // older than what was known: kept, but nothing is judged by it
+	Repeated   uint64 // events that came again
+	Gaps       uint64 // declared losses
+	Suspects   uint64 // keys that came with other content
+	Unreadable uint64
+	Overflow   uint64 // devices beyond the bound
+}
+
+// New gives an empty roster.
+func New(o Options) *Roster {
+	return &Roster{
+		o: o, devices: map[medfleet.DeviceID]*entry{}, gateways: map[string]*gateway{},
+		aliases: map[medfleet.DeviceID]medfleet.DeviceID{}, pending: newPending(),
+	}
+}
+
+// entry is a device with what the roster needs to know beside it.
+type entry struct {
+	device   medfleet.Device
+	profile  *profiles.Profile
+	observed medfleet.Millis // newest observation's time
+	known    known           // the state it last reported
+	active   []condition
+	recent   [16]string // ids of the newest events
+	next     int
+}
+
+// known is the state a device last reported, which it returns to when it is
+// heard again after silence.
+type known struct {
+	state    medfleet.State
+	native   string
+	occupied bool
+}
+
+// condition is one that has begun; ended ones stay until they make room, so that
+// a late beginning does not reopen them.
+type condition struct {
+	name string
+	at   medfleet.Millis
+	on   bool
+}
+
+type gateway struct {
+	medfleet.Gateway
+	since   medfleet.Millis // when it was last heard after a silence
+	horizon medfleet.Millis // up to when, by its clock, it has delivered all it heard; 0 is not known
+}
+
+// Counts gives a copy of the counters.
+func (r *Roster) Counts() Counts {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.counts
+}

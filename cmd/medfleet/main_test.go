@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+)
+
+// The test binary is the program under test as well: started again with asProgram
+// set, it is medfleet, so that it can be killed like it.
+const (
+	asProgram  = "MEDFLEET_TEST_RUN"
+	withFault  = "MEDFLEET_TEST_FAULT" // acknowledge before appending: the control of the kill tests
+	configFile = "medfleet.yaml"
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(asProgram) {
+	case "":
+		testscript.Main(m, map[string]func(){"medfleet": main})
+	case withFault:
+		os.Exit(runFaulty())
+	default:
+		main()
+	}
+}
+
+// runFaulty runs a gateway or a collector that acknowledges before it appends.
+func runFaulty() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	f, err := readFile(os.Args[2])
+	if err == nil && os.Args[1] == "gateway" {
+		err = runGateway(ctx, f, hastyCustody, os.Stderr)
+	} else if err == nil {
+		err = runCollector(ctx, f, hastyJournal, os.Stdout, os.Stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// program is a medfleet process.
+type program struct {
+	args  []string
+	mode  string
+	log   string
+	env   []string // beside the test's own
+	exec  *exec.Cmd
+	ended chan error
+}
+
+// start starts medfleet in a process of its own; its words go to a file that is
+// shown when the test fails.
+func start(t *testing.T, mode, log string, args ...string) *program {
+	t.Helper()
+	p := &program{args: args, mode: mode, log: log}
+	p.begin(t)
+	return p
+}
+
+// begin starts the process; it ends with the test at the latest.
+func (p *program) begin(t *testing.T) {
+	t.Helper()
+	p.restart(t)
+	t.Cleanup(func() {
+		p.exec.Process.Kill()
+		<-p.ended
+		if t.Failed() {
+			if text, err := os.ReadFile(p.log); err == nil {
+				t.Logf("%s:\n%s", filepath.Base(p.log), tail(text, 4000))
+			}
+		}
+	})
+}
+
+func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
+
+func (p *program) restart(t *testing.T) {
+	t.Helper()
+	out, err := os.OpenFile(p.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	require.NoError(t, err)
+	defer out.Close()
+	p.exec = exec.Command(os.Args[0], p.args...)
+	p.exec.Env = append(append(os.Environ(), p.env...), asProgram+"="+p.mode)
+	p.exec.Stdout, p.exec.Stderr = out, out
+	require.NoError(t, p.exec.Start())
+	p.ended = make(chan error, 1)
+	go func(c *exec.Cmd, ended chan error) { ended <- c.Wait() }(p.exec, p.ended)
+}
+
+// kill is kill -9, and waits until the process is gone.
+func (p *program) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.exec.Process.Signal(syscall.SIGKILL))
+	<-p.ended
+	p.ended <- nil
+}
+
+// stop asks the process to end and requires that it does so cleanly.
+func (p *program) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.exec.Process.Signal(syscall.SIGTERM))
+	p.wait(t, 30*time.Second)
+}
+
+// wait requires that the process ends cleanly, and soon enough.
+func (p *program) wait(t *testing.T, within time.Duration) {
+	t.Helper()
+	select {
+	case err := <-p.ended:
+		p.ended <- nil
+		require.NoError(t, err, "it did not end cleanly")
+	case <-time.After(within):
+		t.Fatalf("it did not end within %s", within)
+	}
+}
+
+// freeAddress gives an address on loopback that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"medfleet/simulators"
+)
+
+// simulateFlags are what the simulators can be told.
+type simulateFlags struct {
+	config simulators.Config
+	truth  string
+	acked  string
+	length time.Duration
+}
+
+func newSimulate() *cobra.Command {
+	var f simulateFlags
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Run simulated devices that speak MQTT and HL7, with faults and a ground truth",
+		Long: `Runs simulated pumps, ventilators and monitors against a gateway. What goes wrong
+with them, and when, is written to the ground-truth file as JSON lines; every
+message that was acknowledged to the list of acknowledgements.`,
+		Example: `  medfleet simulate --devices 200 --hl7 127.0.0.1:2575 --mqtt tcp://127.0.0.1:1883
+  medfleet simulate --rate 500 --mqtt tcp://127.0.0.1:1883 --acked acked.jsonl --for 60s`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runSimulate(cmd.Context(), f, cmd.ErrOrStderr())
+		},
+	}
+	flags, c := cmd.Flags(), &f.config
+	flags.IntVar(&c.Devices, "devices", 50, "devices")
+	flags.DurationVar(&c.Interval, "interval", 10*time.Second, "time between two reports of a device")
+	flags.StringVar(&c.HL7, "hl7", "", "host:port of a gateway's HL7 listener")
+	flags.StringVar(&c.MQTT.URL, "mqtt", "", "URL of a broker, such as tcp://127.0.0.1:1883")
+	flags.StringVar(&c.Site, "site", "main", "site in the MQTT topics")
+	flags.StringVar(&c.Gateway, "gateway", "edge-1", "gateway in the MQTT topics")
+	flags.StringVar(&c.Scenario, "scenario", "ward", "what goes wrong: ward, calm, bad-day, or a YAML file")
+	flags.Uint64Var(&c.Seed, "seed", 1, "the same seed gives the same devices and the same faults")
+	flags.Float64Var(&c.Speed, "speed", 1, "how much faster batteries drain and things wear; times stay real")
+	flags.Float64Var(&c.Steady.Rate, "rate", 0, "messages per second of all devices together, instead of an interval")
+	flags.Float64Var(&c.Steady.Events, "events", 0.1, "share of events among the messages of --rate")
+	flags.DurationVar(&c.Drain, "drain", 2*time.Second, "how long to wait at the end for acknowledgements still due")
+	flags.StringVar(&f.truth, "truth", "", "file for the ground truth")
+	flags.StringVar(&f.acked, "acked", "", "file for the list of acknowledged messages")
+	flags.DurationVar(&f.length, "for", 0, "stop by itself after this time")
+	return cmd
+}
+
+func runSimulate(ctx context.Context, f simulateFlags, stderr io.Writer) (err error) {
+	if f.config.HL7 == "" && f.config.MQTT.URL == "" {
+		return usageError{errors.New("nobody to talk to: give --hl7 host:port, --mqtt URL or both")}
+	}
+	if f.config.Devices < 1 || f.config.Devices > simulators.MaxDevices {
+		return usageError{fmt.Errorf("--devices %d: want from 1 to %d", f.config.Devices, simulators.MaxDevices)}
+	}
+	if f.length < 0 {
+		return usageError{fmt.Errorf("--for %s: want a time above 0, or leave it out to run until Ctrl-C", f.length)}
+	}
+	if f.length > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.length)
+		defer cancel()
+	}
+	f.config.Log = newLog(stderr)
+	files := &outputs{}
+	defer func() { err = errors.Join(err, files.close()) }()
+	if f.truth != "" {
+		if f.config.Truth, err = files.open(f.truth); err != nil {
+			return err
+		}
+	}
+	if f.acked != "" {
+		out, err := files.open(f.acked)
+		if err != nil {
+			return err
+		}
+		f.config.Acked = listed(out)
+	}
+	fleet, err := simulators.New(f.config)
+	if err != nil {
+		return err
+	}
+	err = fleet.Run(ctx)
+	c := fleet.Counts()
+	fmt.Fprintf(stderr, "%d messages made, %d sent, %d acknowledged, %d refused, %d dropped, %d sent again, %d connections lost\n",
+		c.Made, c.Sent, c.Acked, c.Refused, c.Dropped, c.Resent, c.Reconnects)
+	return err
+}
+
+// listed gives a function that writes acknowledged messages as JSON lines.
+func listed(out io.Writer) func(simulators.Message) {
+	var mu sync.Mutex
+	encoder := json.NewEncoder(out)
+	return func(m simulators.Message) {
+		mu.Lock()
+		defer mu.Unlock()
+		_ = encoder.Encode(m) // a full disk shows when the file is closed
+	}
+}
+
+// outputs are files that are being written.
+type outputs struct{ files []*os.File }
+
+func (o *outputs) open(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open output: %w", err)
+	}
+	o.files = append(o.files, f)
+	return f, nil
+}
+
+func (o *outputs) close() error {
+	var errs []error
+	for _, f := range o.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -38,6 +38,7 @@ type center struct {
 	server    *api.Server
 	http      *http.Server
 	listener  net.Listener
+	registry  *prometheus.Registry
 	changed   []func(medfleet.Change)
 	closers   []func() error
 }
@@ -121,6 +122,7 @@ func (c *center) openDoors(o centerOptions) error {
 	}
 	registry := newRegistry()
 	registry.MustRegister(c.metrics(), c.store)
+	c.registry = registry
 	c.server, err = api.New(api.Options{
 		Readers: api.Readers{
 			Devices: r.roster, Records: r.records, History: apiHistory{r}, Alarms: apiAlarms{r},

@@ -212,7 +212,11 @@ func (d *demo) openEdge(ctx context.Context, f demoFlags, web net.Listener, toke
 		Uplink: gateway.UplinkConfig{URL: "http://" + web.Addr().String(), Token: token},
 	}
 	d.edge, err = openEdge(ctx, gateway.Options{Config: config, Profiles: set, Log: log}, keys{"--mqtt.listen", "--hl7.listen"})
-	return err
+	if err != nil {
+		return err
+	}
+	d.center.registry.MustRegister(gatewayMetrics(d.edge.gateway)) // one process, one page of metrics
+	return nil
 }
 
 func (d *demo) openWard(f demoFlags, set *profiles.Set, log *slog.Logger) error {

@@ -293,6 +293,9 @@ func TestADemonstrationEndsWhenToldAndLeavesNothing(t *testing.T) {
 	eventually(t, "the ward does not report", func() bool { return len(w.devices()) == 12 })
 	require.Len(t, inside(t, w.temp), 1, "where does it keep its data?")
 	requireWellExposed(t, w.web)
+	for _, hop := range []string{"medfleet_gateway_kept_messages_total", `medfleet_uplink_records_total{stream="telemetry"}`, "medfleet_ingest_records_total"} {
+		require.NotContains(t, []string{"", "0"}, metric(w.web, hop), hop)
+	}
 	require.NoError(t, w.exec.Process.Signal(os.Interrupt))
 	w.wait(t, 10*time.Second)
 	require.Empty(t, inside(t, w.temp), "the temporary folder is left")

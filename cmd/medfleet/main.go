@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the zones of senders, on machines that know none
 
 	"github.com/spf13/cobra"
 )

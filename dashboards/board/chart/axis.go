@@ -87,14 +87,18 @@ func timeLabel(t time.Time, step time.Duration) string {
 // scale is a vertical axis from low to high with a line at each step.
 type scale struct{ low, high, step float64 }
 
+// flat is the span, as a share of the values, below which no label could tell
+// them apart.
+const flat = 1e-9
+
 // valueScale gives round numbers that hold lo to hi with about n steps between.
 func valueScale(lo, hi float64, n int) scale {
-	if hi <= lo {
+	if hi-lo <= flat*math.Max(math.Abs(lo), math.Abs(hi)) {
 		pad := math.Max(math.Abs(lo)*0.05, 0.5)
 		lo, hi = lo-pad, hi+pad
 	}
 	step := roundStep((hi - lo) / float64(n))
-	return scale{math.Floor(lo/step) * step, math.Ceil(hi/step) * step, step}
+	return scale{min(lo, math.Floor(lo/step)*step), max(hi, math.Ceil(hi/step)*step), step}
 }
 
 // roundStep gives the 1, 2, 2.5 or 5 times a power of ten next above a number.

@@ -67,9 +67,11 @@ func (r *receiver) calls() []heard {
 
 // post is an outbox over a database, with receivers by name.
 type post struct {
-	t      *testing.T
-	db     *sql.DB
-	box    *Outbox
+	t   *testing.T
+	db  *sql.DB
+	box *Outbox
+
+	mu     sync.Mutex
 	alarms map[string]medfleet.Alarm
 }
 
@@ -82,11 +84,7 @@ func newPost(t *testing.T, file string, receivers map[string]Channel) *post {
 
 func (p *post) open(receivers map[string]Channel) {
 	box, err := New(Options{DB: p.db, Means: Means{Console: io.Discard}, Alarm: func(_ context.Context, id string) (medfleet.Alarm, error) {
-		a, ok := p.alarms[id]
-		if !ok {
-			return a, medfleet.Permanent(errors.New("no such alarm"))
-		}
-		return a, nil
+		return p.alarm(id)
 	}})
 	require.NoError(p.t, err)
 	box.carriers, box.wakes = nil, nil
@@ -95,6 +93,22 @@ func (p *post) open(receivers map[string]Channel) {
 		box.wakes = append(box.wakes, make(chan struct{}, 1))
 	}
 	p.box = box
+}
+
+func (p *post) alarm(id string) (medfleet.Alarm, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a, ok := p.alarms[id]
+	if !ok {
+		return a, medfleet.Permanent(errors.New("no such alarm"))
+	}
+	return a, nil
+}
+
+func (p *post) know(a medfleet.Alarm) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alarms[a.ID] = a
 }
 
 // run starts Run; the returned function ends it and waits.
@@ -113,7 +127,7 @@ func (p *post) queue(id string, state medfleet.AlarmState) []medfleet.Page {
 	p.t.Helper()
 	now := medfleet.AsMillis(time.Now())
 	a := medfleet.Alarm{ID: id, Rule: "Test", Device: "VENT-1", Site: "main", Unit: "ICU", Priority: medfleet.Today, State: state, Since: now, RaisedAt: now, Summary: "VENT-1 fails"}
-	p.alarms[id] = a
+	p.know(a)
 	tx, err := p.db.BeginTx(p.t.Context(), nil)
 	require.NoError(p.t, err)
 	pages, err := p.box.Queue(p.t.Context(), tx, &a, 1)

@@ -127,3 +127,10 @@ metrics: [{name: heater_current, title: heater current, kind: gauge, unit: A, mi
 		})
 	}
 }
+
+func TestAConnectionLostIsToldAndIsNoFault(t *testing.T) {
+	c, ok := load(t).Condition("offline")
+	require.True(t, ok)
+	require.Equal(t, medfleet.Advisory, c.Kind)
+	require.Empty(t, c.Codes, "it is the gateway's word, no device's code")
+}

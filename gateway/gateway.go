@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -53,11 +54,13 @@ type Gateway struct {
 	closers           []func() error
 }
 
-// source is one way in: Run serves until ctx ends, up says whether it works.
+// source is one way in: run serves until ctx ends, up says whether it works, heard
+// when the newest message came, zero if none ever did.
 type source struct {
-	name string
-	run  func(ctx context.Context) error
-	up   func() bool
+	name  string
+	run   func(ctx context.Context) error
+	up    func() bool
+	heard func() time.Time
 }
 
 // uplinkReader is the name under which the uplink reads both spools.
@@ -145,25 +148,22 @@ func (g *Gateway) stream(name string, log *spool.Log, o Options) error {
 // where a way in is added.
 func (g *Gateway) build(o Options) error {
 	if o.MQTTAt != nil {
-		b := mqtt.NewBroker(mqtt.BrokerOptions{
-			User: o.MQTT.User, Password: o.MQTT.Password, Log: o.Log,
-			Keeper: newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site),
-		})
+		k := newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site)
+		b := mqtt.NewBroker(mqtt.BrokerOptions{User: o.MQTT.User, Password: o.MQTT.Password, Log: o.Log, Keeper: k})
 		g.sources = append(g.sources, source{
-			name: "mqtt",
-			run:  func(ctx context.Context) error { return b.Run(ctx, o.MQTTAt) },
-			up:   func() bool { return true },
+			name:  "mqtt",
+			run:   func(ctx context.Context) error { return b.Run(ctx, o.MQTTAt) },
+			up:    func() bool { return true },
+			heard: k.heard.time,
 		})
 	}
 	if o.MQTT.Broker.URL != "" {
-		c, err := mqtt.NewClient(mqtt.ClientOptions{
-			ClientConfig: o.MQTT.Broker, Log: o.Log,
-			Taker: newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site),
-		})
+		k := newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site)
+		c, err := mqtt.NewClient(mqtt.ClientOptions{ClientConfig: o.MQTT.Broker, Log: o.Log, Taker: k})
 		if err != nil {
 			return err
 		}
-		g.sources = append(g.sources, source{name: "mqtt broker", run: c.Run, up: c.Up})
+		g.sources = append(g.sources, source{name: "mqtt broker", run: c.Run, up: c.Up, heard: k.heard.time})
 	}
 	if o.HL7At != nil {
 		h, err := newHL7Keeper(g.keeper, g.dead, &g.counts, o.HL7, o.Profiles, o.Site, o.ID)
@@ -172,9 +172,10 @@ func (g *Gateway) build(o Options) error {
 		}
 		l := mllp.NewListener(mllp.Config{Allow: o.HL7.Allow, MaxConnections: o.HL7.MaxConnections, MaxFrame: o.HL7.MaxFrame}, h)
 		g.sources = append(g.sources, source{
-			name: "hl7",
-			run:  func(ctx context.Context) error { return l.Run(ctx, o.HL7At) },
-			up:   func() bool { return true },
+			name:  "hl7",
+			run:   func(ctx context.Context) error { return l.Run(ctx, o.HL7At) },
+			up:    l.Up,
+			heard: l.Heard,
 		})
 	}
 	return nil

@@ -20,6 +20,7 @@ type mqttKeeper struct {
 	dead    *deadLetters
 	counts  *Counts
 	readers sync.Pool
+	heard   lastHeard
 }
 
 func newMQTTKeeper(k *keeper, dead *deadLetters, counts *Counts, set *profiles.Set, site string) *mqttKeeper {
@@ -36,6 +37,7 @@ func (m *mqttKeeper) Keep(ctx context.Context, msg mqtt.Message, received medfle
 
 // Take hands a message to the spools and does not wait for them.
 func (m *mqttKeeper) Take(msg mqtt.Message, received medfleet.Millis) mqtt.Receipt {
+	m.heard.set(received)
 	r, err := m.enqueue(msg, received)
 	return &mqttReceipt{keeper: m, record: r, err: err, bytes: len(msg.Payload)}
 }

@@ -1,6 +1,9 @@
 package mllp
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Counters count what happened on a listener or client. They only grow, but
 // for Open. The zero value is ready.
@@ -22,6 +25,21 @@ type Counters struct {
 	Panics    atomic.Int64 // panics of the handler, recovered
 	Failures  atomic.Int64 // accept, handshake, read and write errors
 	Unmatched atomic.Int64 // client only: answers to no waiting message, skipped
+
+	heard atomic.Int64 // Unix ns of the newest frame; 0 is never
+}
+
+// Heard is when the newest frame came, zero if none ever did.
+func (c *Counters) Heard() time.Time {
+	if ns := c.heard.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+func (c *Counters) frame() {
+	c.Frames.Add(1)
+	c.heard.Store(time.Now().UnixNano())
 }
 
 // budget is a number of bytes that connections share. A nil budget has no end.

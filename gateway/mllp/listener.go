@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -51,7 +52,8 @@ type Listener struct {
 	budget   budget
 	slots    chan struct{} // one per open connection
 	serving  sync.WaitGroup
-	last     uint64 // number of the last connection; of the accept loop alone
+	ended    atomic.Bool // Run has returned
+	last     uint64      // number of the last connection; of the accept loop alone
 }
 
 // NewListener makes a listener for h. It starts nothing.
@@ -64,6 +66,12 @@ func NewListener(c Config, h Handler) *Listener {
 
 // Counters are the listener's counters, to be read at any time.
 func (l *Listener) Counters() *Counters { return &l.counters }
+
+// Heard is when the newest message came, from whomever; zero if none ever did.
+func (l *Listener) Heard() time.Time { return l.counters.Heard() }
+
+// Up says that the listener takes connections: its socket is open until Run ends.
+func (l *Listener) Up() bool { return !l.ended.Load() }
 
 // Listen opens the configured address, for Run.
 func (l *Listener) Listen(ctx context.Context) (net.Listener, error) {
@@ -86,6 +94,7 @@ func (l *Listener) Run(ctx context.Context, ln net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
 	defer ln.Close()
+	defer l.ended.Store(true)
 	for wait := time.Duration(0); ; {
 		nc, err := ln.Accept()
 		switch {

@@ -98,7 +98,7 @@ func (r *Reader) Next() ([]byte, error) {
 		}
 		if ok {
 			r.started, r.active = time.Time{}, true
-			r.config.Counters.Frames.Add(1)
+			r.config.Counters.frame()
 			return frame, nil
 		}
 		if err := r.fill(); err != nil {

@@ -1,0 +1,21 @@
+package gateway
+
+import (
+	"sync/atomic"
+	"time"
+
+	"medfleet"
+)
+
+// lastHeard is when the newest message of a source came.
+type lastHeard struct{ at atomic.Int64 }
+
+func (h *lastHeard) set(at medfleet.Millis) { h.at.Store(int64(at)) }
+
+// time is zero if none ever came.
+func (h *lastHeard) time() time.Time {
+	if ms := h.at.Load(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
+}

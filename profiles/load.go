@@ -16,7 +16,7 @@ import (
 	"medfleet"
 )
 
-//go:embed data/*.yaml
+//go:embed data/*.yaml data/faults/*.yaml
 var embedded embed.FS
 
 type groupsFile struct {
@@ -28,7 +28,8 @@ type conditionsFile struct {
 }
 
 // Load reads the embedded profiles and, unless folder is empty, those in the
-// user's folder. A file that is wrong is refused with its place.
+// user's folder; likewise the makers' error codes in its folder faults. A file
+// that is wrong is refused with its place.
 func Load(folder string) (*Set, error) {
 	inside, err := fs.Sub(embedded, "data")
 	if err != nil {
@@ -53,25 +54,38 @@ type builder struct {
 	groups     groupsFile
 	conditions conditionsFile
 	classes    map[medfleet.Class]*Profile
+	faults     map[string]*placedFault // by model and code
 }
 
 func (b *builder) read(dir fs.FS, place string) error {
-	names, err := fs.Glob(dir, "*.yaml")
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := b.file(dir, name, path.Join(place, name)); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	for _, pattern := range []string{"*.yaml", faultsFolder + "/*.yaml"} {
+		names, err := fs.Glob(dir, pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := b.file(dir, name, path.Join(place, name)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
 		}
 	}
 	return nil
 }
 
+// faultsFolder is where the makers' error codes stand beside the profiles.
+const faultsFolder = "faults"
+
 func (b *builder) file(dir fs.FS, name, place string) error {
 	text, err := fs.ReadFile(dir, name)
 	if err != nil {
 		return err
+	}
+	if path.Dir(name) == faultsFolder {
+		var faults faultsFile
+		if err := yaml.UnmarshalWithOptions(text, &faults, yaml.Strict()); err != nil {
+			return err
+		}
+		return b.faultFile(faults, name, place)
 	}
 	switch path.Base(name) {
 	case "groups.yaml":
@@ -104,6 +118,9 @@ func (b *builder) build() (*Set, error) {
 	}
 	slices.SortFunc(s.classes, func(x, y *Profile) int { return cmp.Compare(x.Class, y.Class) })
 	s.index()
+	if err := b.buildFaults(s); err != nil {
+		return nil, fmt.Errorf("load error codes: %w", err)
+	}
 	return s, nil
 }
 

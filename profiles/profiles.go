@@ -6,7 +6,8 @@
 //
 // The profiles are data: YAML embedded in the program, and beside it a folder of
 // the user's own, whose files replace an embedded class of the same name or add
-// a new one.
+// a new one. What a maker's own error codes mean is data too, in the folder
+// faults of either: each with the condition it stands for and its source.
 package profiles
 
 import (
@@ -139,6 +140,8 @@ type Set struct {
 	deviceCode  map[uint32]*Profile
 	metricRefid map[string]string
 	metricCode  map[uint32]string
+	allFaults   []*Fault
+	faults      faultTable
 }
 
 // Classes lists the profiles by class name.

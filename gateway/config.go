@@ -34,7 +34,7 @@ type MQTTConfig struct {
 	PasswordFile string `yaml:"password_file"`
 	Insecure     bool   `yaml:"insecure"` // allow plain text beyond loopback
 
-	Broker mqtt.ClientConfig `yaml:"broker"` // the hospital's own broker; without url none
+	Brokers []mqtt.ClientConfig `yaml:"brokers"` // the hospital's own brokers
 }
 
 // UplinkConfig is where records go.
@@ -75,15 +75,32 @@ func (c *Config) Check() error {
 	if c.Uplink.URL == "" {
 		errs = append(errs, errors.New("gateway.uplink.url: missing: give the collector's address, such as http://127.0.0.1:8080"))
 	}
-	if c.MQTT.Broker.URL != "" {
-		c.MQTT.Broker.ClientID = cmp.Or(c.MQTT.Broker.ClientID, "medfleet-"+c.ID)
-		errs = append(errs, c.MQTT.Broker.Check())
-	}
-	if c.MQTT.Listen == "" && c.HL7.Listen == "" && c.MQTT.Broker.URL == "" {
-		errs = append(errs, errors.New("gateway: nothing to listen to: set mqtt.listen, mqtt.broker.url or hl7.listen"))
+	errs = append(errs, c.MQTT.checkBrokers(c.ID))
+	if c.MQTT.Listen == "" && c.HL7.Listen == "" && len(c.MQTT.Brokers) == 0 {
+		errs = append(errs, errors.New("gateway: nothing to listen to: set mqtt.listen, mqtt.brokers or hl7.listen"))
 	}
 	if c.Beat > Beat {
 		errs = append(errs, fmt.Errorf("gateway.beat: %s is too long: the collector takes a gateway for gone after three of %s", c.Beat, Beat))
+	}
+	return errors.Join(errs...)
+}
+
+// checkBrokers completes each broker's configuration and says what is wrong.
+func (c *MQTTConfig) checkBrokers(gateway string) error {
+	var errs []error
+	names, sessions := map[string]bool{}, map[string]bool{}
+	for i := range c.Brokers {
+		b := &c.Brokers[i]
+		b.Section = fmt.Sprintf("gateway.mqtt.brokers[%d]", i)
+		b.ClientID = cmp.Or(b.ClientID, "medfleet-"+gateway)
+		errs = append(errs, b.Check())
+		b.Name = b.Feed()
+		if session := b.URL + " " + b.ClientID; sessions[session] {
+			errs = append(errs, fmt.Errorf("%s.client_id: %q is another's at the same broker, which would throw out one for the other: give each its own, or put all topics under one", b.Section, b.ClientID))
+		} else if sessions[session] = true; names[b.Name] {
+			errs = append(errs, fmt.Errorf("%s.name: there is another broker %q: give each a name of its own", b.Section, b.Name))
+		}
+		names[b.Name] = true
 	}
 	return errors.Join(errs...)
 }

@@ -157,13 +157,13 @@ func (g *Gateway) build(o Options) error {
 			heard: k.heard.time,
 		})
 	}
-	if o.MQTT.Broker.URL != "" {
+	for _, broker := range o.MQTT.Brokers {
 		k := newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site)
-		c, err := mqtt.NewClient(mqtt.ClientOptions{ClientConfig: o.MQTT.Broker, Log: o.Log, Taker: k})
+		c, err := mqtt.NewClient(mqtt.ClientOptions{ClientConfig: broker, Log: o.Log, Taker: k})
 		if err != nil {
 			return err
 		}
-		g.sources = append(g.sources, source{name: "mqtt broker", run: c.Run, up: c.Up, heard: k.heard.time})
+		g.sources = append(g.sources, source{name: "mqtt " + broker.Name, run: c.Run, up: c.Up, heard: k.heard.time})
 	}
 	if o.HL7At != nil {
 		h, err := newHL7Keeper(g.keeper, g.dead, &g.counts, o.HL7, o.Profiles, o.Site, o.ID)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -84,11 +85,14 @@ func (f *file) gateway() (gateway.Config, error) {
 	if c.MQTT.Password, err = secret(c.MQTT.Password, c.MQTT.PasswordFile, "gateway.mqtt.password"); err != nil {
 		errs = append(errs, err)
 	}
-	b := &c.MQTT.Broker
-	if b.Password, err = secret(b.Password, b.PasswordFile, "gateway.mqtt.broker.password"); err != nil {
-		errs = append(errs, err)
+	c.MQTT.Brokers = slices.Clone(c.MQTT.Brokers)
+	for i := range c.MQTT.Brokers {
+		b := &c.MQTT.Brokers[i]
+		if b.Password, err = secret(b.Password, b.PasswordFile, fmt.Sprintf("gateway.mqtt.brokers[%d].password", i)); err != nil {
+			errs = append(errs, err)
+		}
+		b.PasswordFile = ""
 	}
-	b.PasswordFile = ""
 	errs = append(errs, c.Check(), openTo(c))
 	return c, errors.Join(errs...)
 }

@@ -64,8 +64,8 @@ type ClientCounts struct {
 	Shortened atomic.Uint64 // over 256 KiB: taken without their payload, which nobody could use
 }
 
-// Client takes messages from an external MQTT broker (MQTT 3.1.1, QoS 1). Its
-// PUBACK is where the gateway's custody begins: before it the broker's own promise
+// Client takes messages from an external MQTT broker (MQTT 3.1.1). Its PUBACK, or
+// PUBREC, is where the gateway's custody begins: before it the broker's own promise
 // holds, and the broker keeps what is published while the client is away, for as
 // long and as much as it is set to. Raise its limits of queued messages, messages
 // in flight and session expiry above the longest absence to be survived, and make
@@ -75,7 +75,7 @@ type ClientCounts struct {
 // PUBACK; then all that was not acknowledged comes again, in its order.
 type Client struct {
 	options ClientOptions
-	server  server
+	dialer  *Dialer
 	counts  ClientCounts
 	busy    atomic.Int64 // Unix ns since when custody has been waited for; 0 is not now
 
@@ -91,11 +91,8 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	server, err := parseServer(o.ClientConfig)
+	dialer, err := NewDialer(o.ServerConfig)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := server.tlsConfig(); err != nil {
 		return nil, err
 	}
 	o.Window = cmp.Or(o.Window, defaultWindow)
@@ -106,10 +103,10 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Dial == nil {
-		o.Dial = new(net.Dialer).DialContext
+	if o.Dial != nil {
+		dialer.dial = o.Dial
 	}
-	return &Client{options: o, server: server, err: errNotStarted}, nil
+	return &Client{options: o, dialer: dialer, err: errNotStarted}, nil
 }
 
 // Counts gives the client's counters.
@@ -154,7 +151,7 @@ func (c *Client) Run(ctx context.Context) error {
 			wait.reset()
 		}
 		pause := wait.next()
-		c.options.Log.Warn("no messages from the MQTT broker", "error", err, "again_in", pause)
+		c.options.Log.Warn("no messages from the MQTT broker", "broker", c.options.Feed(), "error", err, "again_in", pause)
 		if !sleep(ctx, pause) {
 			c.state(ctx.Err())
 			return nil

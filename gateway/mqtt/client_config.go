@@ -1,64 +1,76 @@
 package mqtt
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
-	"os"
 	"strings"
 )
 
-// ClientConfig is the section `gateway.mqtt.broker`: the hospital's MQTT broker.
+// ClientConfig is one of `gateway.mqtt.brokers`: an MQTT broker of the hospital.
 type ClientConfig struct {
-	URL          string   `yaml:"url"`       // mqtts://broker.example:8883, or mqtt://127.0.0.1:1883; empty for none
-	ClientID     string   `yaml:"client_id"` // the name of the session in which the broker keeps messages for us; never shared, never changed
-	Subscribe    []string `yaml:"subscribe"` // topic filters; empty is medfleet/v1/+/+/+/+
-	User         string   `yaml:"user"`
-	Password     string   `yaml:"password"`
-	PasswordFile string   `yaml:"password_file"`
-	CAFile       string   `yaml:"ca_file"`   // PEM; empty trusts the system's authorities
-	CertFile     string   `yaml:"cert_file"` // PEM; our certificate, for brokers that ask for one
-	KeyFile      string   `yaml:"key_file"`
-	Insecure     bool     `yaml:"insecure"` // allow plain text beyond loopback
+	Name         string `yaml:"name"` // of the feed; empty is the broker's host
+	ServerConfig `yaml:",inline"`
+	Subscribe    []Filter `yaml:"subscribe"` // empty is the contract and all mapped topics
+}
+
+// Filter is a subscription: topics, and the quality of service at which we ask for
+// them. In YAML it is a mapping, or the topic filter alone.
+//
+// With QoS 1 and 2 the broker keeps a message until it is durable here. QoS 2
+// costs two packets more and gains nothing: a message that comes twice changes
+// nothing. With QoS 0 what is on its way when a connection ends is lost.
+type Filter struct {
+	Topic string `yaml:"topic"`
+	QoS   byte   `yaml:"qos"` // 1 unless it is given
+}
+
+// UnmarshalYAML reads both forms.
+func (f *Filter) UnmarshalYAML(unmarshal func(any) error) error {
+	f.QoS = 1
+	if err := unmarshal(&f.Topic); err == nil {
+		return nil
+	}
+	type plain Filter
+	return unmarshal((*plain)(f))
 }
 
 // Check says what is wrong with the configuration, all at once.
 func (c *ClientConfig) Check() error {
-	var errs []error
-	if s, err := parseServer(*c); err != nil {
-		errs = append(errs, err)
-	} else if !s.tls && !s.loopback() && !c.Insecure {
-		errs = append(errs, fmt.Errorf("gateway.mqtt.broker.url: %s would carry messages and password in plain text: use mqtts://, or set insecure: true", c.URL))
+	errs := []error{c.ServerConfig.Check()}
+	if len(c.Name) > 64 || strings.ContainsFunc(c.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		errs = append(errs, fmt.Errorf("%s.name: want at most 64 characters in one line", c.section()))
 	}
-	if c.ClientID == "" || len(c.ClientID) > 128 {
-		errs = append(errs, errors.New("gateway.mqtt.broker.client_id: want 1 to 128 characters that no other client of the broker uses"))
-	}
-	for _, f := range c.Subscribe {
-		if !validFilter(f) {
-			errs = append(errs, fmt.Errorf("gateway.mqtt.broker.subscribe: %q is no topic filter: + stands for one whole level, # for all the last ones, as in %s", f, Subscription))
+	for i, f := range c.Subscribe {
+		key := fmt.Sprintf("%s.subscribe[%d]", c.section(), i)
+		if !validFilter(f.Topic) {
+			errs = append(errs, fmt.Errorf("%s: %q is no topic filter: + stands for one whole level, # for all the last ones, as in %s", key, f.Topic, Subscription))
 		}
-	}
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		errs = append(errs, errors.New("gateway.mqtt.broker: cert_file and key_file go together: set both or none"))
-	}
-	if c.Password != "" && c.User == "" {
-		errs = append(errs, errors.New("gateway.mqtt.broker.user: missing: MQTT 3.1.1 takes no password without a name"))
+		if f.QoS > 2 {
+			errs = append(errs, fmt.Errorf("%s.qos: %d: MQTT knows 0, 1 and 2; want 1", key, f.QoS))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// filters gives what to subscribe to, with QoS 1.
+// Feed gives the name under which people know the broker.
+func (c *ClientConfig) Feed() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	if s, err := parseServer(c.ServerConfig); err == nil {
+		return s.host
+	}
+	return "broker"
+}
+
+// filters gives what to subscribe to and with which QoS.
 func (c *ClientConfig) filters() map[string]byte {
 	if len(c.Subscribe) == 0 {
 		return map[string]byte{Subscription: 1}
 	}
 	filters := map[string]byte{}
 	for _, f := range c.Subscribe {
-		filters[f] = 1
+		filters[f.Topic] = f.QoS
 	}
 	return filters
 }
@@ -75,68 +87,4 @@ func validFilter(f string) bool {
 		}
 	}
 	return true
-}
-
-// server is where the broker is and how it is told from others.
-type server struct {
-	config  ClientConfig
-	host    string
-	address string // host:port
-	tls     bool
-}
-
-func parseServer(c ClientConfig) (server, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Hostname() == "" {
-		return server{}, errors.New("gateway.mqtt.broker.url: want mqtts://host:8883, or mqtt://127.0.0.1:1883 on this machine")
-	}
-	if u.User != nil {
-		return server{}, errors.New("gateway.mqtt.broker.url: put the name into user and the password into password_file, not into the address")
-	}
-	s := server{config: c, host: u.Hostname()}
-	port := "1883"
-	switch u.Scheme {
-	case "mqtt", "tcp":
-	case "mqtts", "tls", "ssl":
-		s.tls, port = true, "8883"
-	default:
-		return server{}, fmt.Errorf("gateway.mqtt.broker.url: %q is no way to a broker: use mqtts, or mqtt on this machine", u.Scheme)
-	}
-	if u.Port() != "" {
-		port = u.Port()
-	}
-	s.address = net.JoinHostPort(s.host, port)
-	return s, nil
-}
-
-func (s *server) loopback() bool {
-	a, err := netip.ParseAddr(s.host)
-	return s.host == "localhost" || err == nil && a.Unmap().IsLoopback()
-}
-
-// tlsConfig reads the files anew for each connection: a certificate that was
-// renewed is used without a restart. It is nil without TLS.
-func (s *server) tlsConfig() (*tls.Config, error) {
-	if !s.tls {
-		return nil, nil
-	}
-	c := &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12}
-	if s.config.CAFile != "" {
-		pem, err := os.ReadFile(s.config.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("gateway.mqtt.broker.ca_file: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("gateway.mqtt.broker.ca_file: %s holds no certificate in PEM form", s.config.CAFile)
-		}
-	}
-	if s.config.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(s.config.CertFile, s.config.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("gateway.mqtt.broker.cert_file: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }

@@ -15,55 +15,85 @@ import (
 // connectTime bounds a connection's making, up to the broker's CONNACK.
 const connectTime = 10 * time.Second
 
-// dial opens the way to the broker, up to the end of the TLS handshake.
-func (c *Client) dial(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTime)
-	defer cancel()
-	config, err := c.server.tlsConfig()
+// Dialer opens connections to one broker, over TLS where its address says so.
+type Dialer struct {
+	server server
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// NewDialer checks the configuration, the certificates' files among it, and
+// connects to nothing.
+func NewDialer(c ServerConfig) (*Dialer, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	s, err := parseServer(c)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := c.options.Dial(ctx, "tcp", c.server.address)
+	return &Dialer{server: s, dial: new(net.Dialer).DialContext}, nil
+}
+
+// Address is the broker's host:port.
+func (d *Dialer) Address() string { return d.server.address }
+
+// Dial opens the way to the broker, up to the end of the TLS handshake, within
+// 10 s. It reads the certificates' files anew: one that was renewed is used
+// without a restart. Its errors say what a person can do.
+func (d *Dialer) Dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	var config *tls.Config
+	if d.server.tls {
+		c := &d.server.config
+		var err error
+		if config, err = c.Client.Config(c.section(), d.server.host); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := d.dial(ctx, "tcp", d.server.address)
 	if err != nil {
-		return nil, c.explain(err)
+		return nil, d.Explain(err)
 	}
 	if config == nil {
 		return conn, nil
 	}
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(c.explain(err), conn.Close())
+		return nil, errors.Join(d.Explain(err), conn.Close())
 	}
 	return secure, nil
 }
 
-// explain adds what a person can do about a connection that does not come about.
-func (c *Client) explain(err error) error {
-	return fmt.Errorf("connect to MQTT broker %s: %w: %s", c.server.address, err, c.remedy(err))
+// Explain adds what a person can do about a connection that does not come about;
+// err may also be the library's error for a CONNACK that refuses us.
+func (d *Dialer) Explain(err error) error {
+	return fmt.Errorf("connect to MQTT broker %s: %w: %s", d.server.address, err, d.remedy(err))
 }
 
-func (c *Client) remedy(err error) string {
+func (d *Dialer) remedy(err error) string {
+	section := d.server.config.section()
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var op *net.OpError
 	switch {
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
-		return "the broker does not let us in: hold gateway.mqtt.broker.user, password_file and cert_file against the broker's own list"
+		return "the broker does not let us in: hold user, password_file and cert_file of " + section + " against the broker's own list"
 	case errors.Is(err, packets.ErrorRefusedIDRejected):
-		return "the broker does not like our name: set gateway.mqtt.broker.client_id to one that it allows"
+		return "the broker does not like our name: set " + section + ".client_id to one that it allows"
 	case errors.Is(err, packets.ErrorRefusedBadProtocolVersion):
 		return "let the broker speak MQTT 3.1.1"
 	case errors.Is(err, packets.ErrorRefusedServerUnavailable):
 		return "look at the broker's log"
 	case errors.As(err, &authority):
-		return "set gateway.mqtt.broker.ca_file to the authority that signed the broker's certificate"
+		return "set " + section + ".ca_file to the authority that signed the broker's certificate"
 	case errors.As(err, &name):
-		return "let gateway.mqtt.broker.url name the broker as its certificate does"
+		return "let " + section + ".url name the broker as its certificate does, or say that name in server_name"
 	case errors.As(err, &op) && op.Op == "remote error":
-		return "the broker ended the TLS handshake: set gateway.mqtt.broker.cert_file and key_file to a certificate that it knows"
+		return "the broker ended the TLS handshake: set " + section + ".cert_file and key_file to a certificate that it knows"
 	}
-	if c.server.tls && c.server.config.CertFile == "" {
-		return "look whether the broker runs, and whether it asks for a certificate of ours: that is gateway.mqtt.broker.cert_file and key_file"
+	if d.server.tls && d.server.config.CertFile == "" {
+		return "look whether the broker runs, and whether it asks for a certificate of ours: that is " + section + ".cert_file and key_file"
 	}
-	return "look whether the broker runs, whether gateway.mqtt.broker.url is right, and whether the network lets us through"
+	return "look whether the broker runs, whether " + section + ".url is right, and whether the network lets us through"
 }

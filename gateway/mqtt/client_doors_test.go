@@ -1,16 +1,9 @@
 package mqtt_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
+	"context"
 	"log/slog"
-	"math/big"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -22,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet/gateway/mqtt"
+	"medfleet/gateway/tlsfiles/tlstest"
 )
 
 // openDoor lets everybody do everything.
@@ -83,86 +77,40 @@ func TestAWrongPasswordSaysWhereItIsSet(t *testing.T) {
 				isUp(t, client)
 				return
 			}
-			complains(t, client, "the broker does not let us in: hold gateway.mqtt.broker.user, password_file")
+			complains(t, client, "the broker does not let us in: hold user, password_file and cert_file of gateway.mqtt.brokers")
 			require.NotContains(t, client.Err().Error(), "guess")
 		})
 	}
 }
 
-// authority makes certificates, as files.
-type authority struct {
-	t      *testing.T
-	folder string
-	key    *ecdsa.PrivateKey
-	cert   *x509.Certificate
-}
-
-func newAuthority(t *testing.T) *authority {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	a := &authority{t: t, folder: t.TempDir(), key: key}
-	a.cert = &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hospital"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, a.cert, a.cert, &key.PublicKey, key)
-	require.NoError(t, err)
-	a.write("ca.pem", "CERTIFICATE", der)
-	return a
-}
-
-func (a *authority) path(name string) string { return filepath.Join(a.folder, name) }
-
-func (a *authority) write(name, kind string, der []byte) {
-	block := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-	require.NoError(a.t, os.WriteFile(a.path(name), block, 0o600))
-}
-
-// issue writes name.pem and name.key.
-func (a *authority) issue(name string) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(a.t, err)
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{"localhost"},
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, &key.PublicKey, a.key)
-	require.NoError(a.t, err)
-	a.write(name+".pem", "CERTIFICATE", der)
-	private, err := x509.MarshalECPrivateKey(key)
-	require.NoError(a.t, err)
-	a.write(name+".key", "EC PRIVATE KEY", private)
-}
-
 func TestTLSWithAClientCertificate(t *testing.T) {
-	ours, other := newAuthority(t), newAuthority(t)
-	ours.issue("broker")
-	ours.issue("gateway")
-	other.issue("gateway")
-	broker := newMosquitto(t, "allow_anonymous false", "cafile "+ours.path("ca.pem"), "certfile "+ours.path("broker.pem"),
-		"keyfile "+ours.path("broker.key"), "require_certificate true", "use_identity_as_username true")
+	ours, other := tlstest.New(t), tlstest.New(t)
+	cert, key := ours.Issue("broker")
+	broker := newMosquitto(t, "allow_anonymous false", "cafile "+ours.CA(), "certfile "+cert, "keyfile "+key,
+		"require_certificate true", "use_identity_as_username true")
 	_, port, err := net.SplitHostPort(broker.address)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		host  string
-		trust *authority
-		shows *authority
+		trust *tlstest.Authority
+		shows *tlstest.Authority
 		want  string // empty when it comes in
 	}{
 		"right":                 {"localhost", ours, ours, ""},
-		"no certificate":        {"localhost", ours, nil, "gateway.mqtt.broker.cert_file and key_file"},
+		"no certificate":        {"localhost", ours, nil, "gateway.mqtt.brokers.cert_file and key_file"},
 		"another's certificate": {"localhost", ours, other, "connect to MQTT broker localhost"},
-		"another's broker":      {"localhost", other, ours, "set gateway.mqtt.broker.ca_file to the authority that signed"},
-		"another name":          {"127.0.0.1", ours, ours, "let gateway.mqtt.broker.url name the broker as its certificate does"},
+		"another's broker":      {"localhost", other, ours, "set gateway.mqtt.brokers.ca_file to the authority that signed"},
+		"another name":          {"broker.example", ours, ours, "let gateway.mqtt.brokers.url name the broker as its certificate does"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDisk()
 			o := quick(d, "")
-			o.URL, o.CAFile = "mqtts://"+net.JoinHostPort(c.host, port), c.trust.path("ca.pem")
+			o.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", broker.address)
+			}
+			o.URL, o.CAFile = "mqtts://"+net.JoinHostPort(c.host, port), c.trust.CA()
 			if c.shows != nil {
-				o.CertFile, o.KeyFile = c.shows.path("gateway.pem"), c.shows.path("gateway.key")
+				o.CertFile, o.KeyFile = c.shows.Issue("gateway")
 			}
 			client, _ := running(t, o)
 			if c.want == "" {
@@ -170,6 +118,11 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 				return
 			}
 			complains(t, client, c.want)
+			if c.host != "localhost" {
+				o.ServerName = "localhost"
+				client, _ = running(t, o)
+				isUp(t, client)
+			}
 		})
 	}
 }

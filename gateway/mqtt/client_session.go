@@ -47,7 +47,7 @@ type delivery struct {
 // connection makes one connection and takes messages until it is lost or ctx
 // ends; then everything it started has ended.
 func (c *Client) connection(ctx context.Context) error {
-	conn, err := c.dial(ctx)
+	conn, err := c.dialer.Dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (c *Client) connection(ctx context.Context) error {
 
 func (s *session) options() *paho.ClientOptions {
 	c := &s.client.options.ClientConfig
-	o := paho.NewClientOptions().AddBroker("tcp://" + s.client.server.address).
+	o := paho.NewClientOptions().AddBroker("tcp://" + s.client.dialer.Address()).
 		SetClientID(c.ClientID).SetUsername(c.User).SetPassword(c.Password).
 		SetCleanSession(false).   // the broker keeps messages while we are away
 		SetProtocolVersion(4).    // no second attempt with an older one
@@ -119,7 +119,7 @@ func (s *session) connect(ctx context.Context) error {
 	token := s.paho.Connect()
 	<-token.Done() // bounded by connectTime
 	if err := token.Error(); err != nil {
-		return errors.Join(s.client.explain(err), s.link.Close())
+		return errors.Join(s.client.dialer.Explain(err), s.link.Close())
 	}
 	return nil
 }
@@ -133,13 +133,13 @@ func (s *session) attend(ctx context.Context) error {
 	s.client.counts.Connected.Add(1)
 	s.client.state(nil)
 	defer s.client.state(errEnded)
-	s.client.options.Log.Info("messages come in from the MQTT broker", "address", s.client.server.address)
+	s.client.options.Log.Info("messages come in from the MQTT broker", "broker", s.client.options.Feed(), "address", s.client.dialer.Address())
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-s.lost:
 		return fmt.Errorf("connection to MQTT broker %s lost: %w: if it happens again and again, another client may use the name %q",
-			s.client.server.address, err, s.client.options.ClientID)
+			s.client.dialer.Address(), err, s.client.options.ClientID)
 	case <-s.done:
 		return s.failed
 	}
@@ -156,25 +156,25 @@ func (s *session) subscribe(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-limit.C:
-		return fmt.Errorf("subscribe at MQTT broker %s: no answer in %s", s.client.server.address, subscribeTime)
+		return fmt.Errorf("subscribe at MQTT broker %s: no answer in %s", s.client.dialer.Address(), subscribeTime)
 	}
 	if err := token.Error(); err != nil {
-		return fmt.Errorf("subscribe at MQTT broker %s: %w", s.client.server.address, err)
+		return fmt.Errorf("subscribe at MQTT broker %s: %w", s.client.dialer.Address(), err)
 	}
 	return s.granted(token.Result())
 }
 
 // granted holds the broker's answer (MQTT 3.1.1, 3.9.3) against what we need: with
-// QoS 0 it would keep nothing for us.
+// QoS 0 it would keep nothing for us, which is right only where we asked for it.
 func (s *session) granted(result map[string]byte) error {
-	for filter := range s.client.options.filters() {
+	for filter, qos := range s.client.options.filters() {
 		switch code, answered := result[filter]; {
 		case !answered || code >= 0x80:
 			return fmt.Errorf("subscribe at MQTT broker %s: %s refused: let the broker's access list allow %q to read it",
-				s.client.server.address, filter, s.client.options.ClientID)
-		case code == 0:
+				s.client.dialer.Address(), filter, s.client.options.ClientID)
+		case code == 0 && qos > 0:
 			return fmt.Errorf("subscribe at MQTT broker %s: %s granted with QoS 0 only, under which messages are lost: let the broker allow QoS 1",
-				s.client.server.address, filter)
+				s.client.dialer.Address(), filter)
 		}
 	}
 	return nil

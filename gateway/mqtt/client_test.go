@@ -177,9 +177,9 @@ func TestABrokerThatRefusesIsToldApart(t *testing.T) {
 		code, granted byte
 		want          string
 	}{
-		"password":           {packets.ErrRefusedBadUsernameOrPassword, 0, "hold gateway.mqtt.broker.user, password_file and cert_file against the broker's own list"},
-		"not authorised":     {packets.ErrRefusedNotAuthorised, 0, "hold gateway.mqtt.broker.user, password_file and cert_file"},
-		"name":               {packets.ErrRefusedIDRejected, 0, "set gateway.mqtt.broker.client_id"},
+		"password":           {packets.ErrRefusedBadUsernameOrPassword, 0, "hold user, password_file and cert_file of gateway.mqtt.brokers against the broker's own list"},
+		"not authorised":     {packets.ErrRefusedNotAuthorised, 0, "hold user, password_file and cert_file of gateway.mqtt.brokers against the broker's own list"},
+		"name":               {packets.ErrRefusedIDRejected, 0, "set gateway.mqtt.brokers.client_id"},
 		"version":            {packets.ErrRefusedBadProtocolVersion, 0, "MQTT 3.1.1"},
 		"unavailable":        {packets.ErrRefusedServerUnavailable, 0, "look at the broker's log"},
 		"may not subscribe":  {packets.Accepted, 0x80, `let the broker's access list allow "medfleet-edge-1" to read it`},

@@ -242,6 +242,63 @@ func TestPositionThatCannotBeWritten(t *testing.T) {
 	require.Empty(t, k.gaps)
 }
 
+// TestPositionThatCannotBeRead opens a log whose segments are all done with and
+// gone, so that only its positions know which numbers were given, while the
+// disk does not give those. New records must not get numbers that the reader,
+// once its position can be read again, has behind it.
+func TestPositionThatCannotBeRead(t *testing.T) {
+	for _, op := range []memfile.Op{memfile.OpOpen, memfile.OpRead} {
+		for _, name := range []string{"all.pos", "lost"} {
+			t.Run(fmt.Sprint(op, " ", name), func(t *testing.T) {
+				disk := memfile.New()
+				emptied(t, disk)
+				disk.SetFault(func(c memfile.Call) error {
+					if c.Op == op && c.Name == folder+"/"+name {
+						return syscall.EIO
+					}
+					return nil
+				})
+				_, err := spool.Open(folder, spool.Options{Files: disk})
+				require.ErrorIs(t, err, syscall.EIO)
+				require.ErrorContains(t, err, name)
+				require.ErrorContains(t, err, "check the disk")
+
+				disk.SetFault(nil)
+				l := open(t, disk, spool.Options{})
+				write(t, l, 100, 110)
+				k, err := drain(t.Context(), l, reader(t, l, "all"), committed(l, "all"))
+				require.NoError(t, err)
+				require.Equal(t, span(100, 110), k.ids)
+			})
+		}
+	}
+}
+
+// emptied leaves a log whose records are lost at a cap or taken, and no segment.
+func emptied(t *testing.T, disk *memfile.Disk) {
+	l := open(t, disk, spool.Options{SegmentBytes: 300, MaxBytes: 900, Full: spool.DropOldest})
+	r := reader(t, l, "all")
+	write(t, l, 1, 60)
+	_, err := drain(t.Context(), l, r, 0)
+	require.NoError(t, err)
+	require.NoError(t, r.Commit(59))
+	disk.SetFault(func(c memfile.Call) error { // seals the segment that is being written
+		if c.Op == memfile.OpWrite && strings.HasSuffix(c.Name, ".seg") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	_, err = l.Append(t.Context(), payload(60))
+	require.ErrorIs(t, err, syscall.EIO)
+	disk.SetFault(nil)
+	require.NoError(t, l.Close())
+	require.NoError(t, open(t, disk, spool.Options{}).Close())
+	names, err := disk.List(folder)
+	require.NoError(t, err)
+	require.Contains(t, names, "lost")
+	require.Empty(t, filesOf(t, disk, ".seg"))
+}
+
 // TestFailureIsRememberedForLateWaiters asks for a failed record after later
 // ones succeeded.
 func TestFailureIsRememberedForLateWaiters(t *testing.T) {

@@ -72,9 +72,15 @@ func (l *Log) load() error {
 		case strings.HasSuffix(name, tempSuffix):
 			l.remove(name)
 		case strings.HasSuffix(name, positionSuffix):
-			ahead = max(ahead, l.loadPosition(name))
+			committed, err := l.loadPosition(name)
+			if err != nil {
+				return err
+			}
+			ahead = max(ahead, committed)
 		case name == lostName:
-			l.loadLost()
+			if err := l.loadLost(); err != nil {
+				return err
+			}
 		}
 	}
 	if n := len(l.lost); n > 0 {
@@ -92,26 +98,33 @@ func (l *Log) remove(name string) {
 	}
 }
 
-func (l *Log) loadPosition(name string) uint64 {
+func (l *Log) loadPosition(name string) (committed uint64, err error) {
 	if !validReaderName(strings.TrimSuffix(name, positionSuffix)) {
-		return 0
+		return 0, nil
 	}
 	c, err := loadCursor(l.o.Files, filepath.Join(l.dir, name))
+	if err != nil && !errors.Is(err, errSlotsDamaged) {
+		return 0, err
+	}
 	if err != nil {
 		l.o.OnEvent(Event{Kind: EventPosition, File: name, Err: err})
 	}
 	c.unread = err != nil
 	l.cursors[c.name] = c
-	return c.committed
+	return c.committed, nil
 }
 
-func (l *Log) loadLost() {
+func (l *Log) loadLost() error {
 	file, content, err := openSlots(l.o.Files, filepath.Join(l.dir, lostName))
-	if err != nil {
+	if errors.Is(err, errSlotsDamaged) {
 		l.o.OnEvent(Event{Kind: EventPosition, File: lostName, Err: err})
-		return
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	l.lostFile, l.lost = file, decodeLost(content)
+	return nil
 }
 
 // loadSegments fills the list, in order and without duplicates.

@@ -44,8 +44,8 @@ func (c *cursor) content(committed uint64) []byte {
 	return append(b, flags)
 }
 
-// loadCursor reads a position. One that cannot be read starts at the oldest
-// record: giving records again is allowed, skipping them is not.
+// loadCursor reads a position. A damaged one (errSlotsDamaged) starts at the
+// oldest record: giving records again is allowed, skipping them is not.
 func loadCursor(files Files, path string) (*cursor, error) {
 	c := &cursor{name: strings.TrimSuffix(filepath.Base(path), positionSuffix)}
 	file, content, err := openSlots(files, path)
@@ -54,11 +54,11 @@ func loadCursor(files Files, path string) (*cursor, error) {
 	}
 	c.file = file
 	if len(content) != positionSize {
-		return c, fmt.Errorf("read %s: %d bytes instead of %d", path, len(content), positionSize)
+		return c, fmt.Errorf("read %s: %w: %d bytes instead of %d", path, errSlotsDamaged, len(content), positionSize)
 	}
 	committed := binary.LittleEndian.Uint64(content)
 	if !believable(committed + 1) {
-		return c, fmt.Errorf("read %s: position %d is impossible", path, committed)
+		return c, fmt.Errorf("read %s: %w: position %d is impossible", path, errSlotsDamaged, committed)
 	}
 	c.committed = committed
 	c.synced = c.committed

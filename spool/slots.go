@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 )
 
@@ -12,7 +13,7 @@ const (
 	slotHead = 16
 )
 
-var errSlotsDamaged = errors.New("both copies are damaged")
+var errSlotsDamaged = errors.New("no good copy is in it")
 
 // slots is a small file that is replaced as a whole: two copies, each with
 // checksum and generation, written in turn and fsynced, so that a torn write
@@ -50,16 +51,20 @@ func createSlots(files Files, path string, content []byte) (*slots, error) {
 	return s, nil
 }
 
-// openSlots returns the newest good content. With errSlotsDamaged there is none.
+// openSlots returns the newest good content. With errSlotsDamaged there is none:
+// the bytes are there and wrong. Bytes the disk does not give are another error,
+// because it may give them later: whoever takes them for damaged in the meantime
+// gives numbers again that the file, once it can be read, says are done with.
 func openSlots(files Files, path string) (*slots, []byte, error) {
 	f, err := files.Edit(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, nil, unreadableSlots(path, err)
 	}
 	s := &slots{file: f, name: filepath.Base(path)}
 	b := make([]byte, 2*slotSize)
-	n, _ := f.ReadAt(b, 0) // what cannot be read stays zero, and zeros are no copy
-	clear(b[n:])
+	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, errors.Join(unreadableSlots(path, err), f.Close())
+	}
 	var content []byte
 	for i := range int64(2) {
 		generation, c, ok := s.decode(b[i*slotSize : (i+1)*slotSize])
@@ -71,6 +76,10 @@ func openSlots(files Files, path string) (*slots, []byte, error) {
 		return nil, nil, fmt.Errorf("open %s: %w", path, errors.Join(errSlotsDamaged, f.Close()))
 	}
 	return s, content, nil
+}
+
+func unreadableSlots(path string, err error) error {
+	return fmt.Errorf("read %s: %w: check the disk; to give up what the file says, and be given records again, remove it", path, err)
 }
 
 // write replaces the older copy. After an error the newer one still stands.

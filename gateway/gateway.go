@@ -170,7 +170,7 @@ func (g *Gateway) build(o Options) error {
 		if err != nil {
 			return err
 		}
-		l := mllp.NewListener(mllp.Config{Allow: o.HL7.Allow, MaxConnections: o.HL7.MaxConnections, MaxFrame: o.HL7.MaxFrame}, h)
+		l := mllp.NewListener(mllp.Config{Allow: o.HL7.Allow, MaxConnections: o.HL7.MaxConnections, Limits: mllp.Limits{MaxFrame: o.HL7.MaxFrame}}, h)
 		g.sources = append(g.sources, source{
 			name:  "hl7",
 			run:   func(ctx context.Context) error { return l.Run(ctx, o.HL7At) },

@@ -19,6 +19,13 @@ var (
 	// ErrNoControlID means that the message has no MSH-10, so that no answer
 	// could be told to be its own.
 	ErrNoControlID = errors.New("message has no control id (MSH-10)")
+	// ErrNotCommitted means that the receiver could not store the message (release 2).
+	// Sending it again is right.
+	ErrNotCommitted = errors.New("the receiver has not stored the message")
+	// ErrNoCommit means that no commit frame came in time (release 2). It would
+	// name no message, so the connection is given up: a late one must not count
+	// for the next.
+	ErrNoCommit = errors.New("no commit frame in time: does the receiver speak MLLP release 2?")
 	// ErrInFlight means that a message with the same control id waits for its answer.
 	ErrInFlight = errors.New("a message with this control id is still waiting for its answer")
 )
@@ -29,12 +36,16 @@ type ClientConfig struct {
 	Window   int           // messages that may wait for their answers at a time, default 1
 	MaxFrame int           // longest answer in bytes, default 1 MiB
 	TLS      *tls.Config   // nil: plain text
+	Release2 bool          // speak MLLP release 2, which allows one message at a time
 	Counters *Counters     // may be nil; may be shared
 }
 
 func (c ClientConfig) withDefaults() ClientConfig {
 	setDefault(&c.Timeout, 30*time.Second)
 	setDefault(&c.Window, 1)
+	if c.Release2 {
+		c.Window = 1
+	}
 	setDefault(&c.MaxFrame, DefaultMaxFrame)
 	if c.Counters == nil {
 		c.Counters = new(Counters)
@@ -51,6 +62,7 @@ type Client struct {
 	config  ClientConfig
 	nc      net.Conn
 	window  chan struct{}
+	commits chan bool // release 2: what the receiver said of the message at hand
 	reading sync.WaitGroup
 	ended   chan struct{} // closed when the connection is of no more use
 	once    sync.Once
@@ -86,7 +98,7 @@ func Dial(ctx context.Context, address string, c ClientConfig) (*Client, error) 
 func Start(nc net.Conn, c ClientConfig) *Client {
 	c = c.withDefaults()
 	cl := &Client{
-		config: c, nc: nc, window: make(chan struct{}, c.Window),
+		config: c, nc: nc, window: make(chan struct{}, c.Window), commits: make(chan bool, 1),
 		ended: make(chan struct{}), waiting: make(map[string]chan []byte),
 	}
 	c.Counters.Accepted.Add(1)
@@ -114,23 +126,73 @@ func (c *Client) Send(ctx context.Context, message []byte) ([]byte, error) {
 	if id == "" {
 		return nil, fmt.Errorf("send message: %w", ErrNoControlID)
 	}
-	select {
-	case c.window <- struct{}{}:
-		defer func() { <-c.window }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("send message: wait for its turn: %w", ctx.Err())
-	case <-c.ended:
-		return nil, fmt.Errorf("send message: %w", c.err)
+	if err := c.enter(ctx); err != nil {
+		return nil, err
 	}
+	defer c.leave()
 	answer, err := c.expect(id)
 	if err != nil {
 		return nil, err
 	}
 	defer c.forget(id)
-	if err := c.Post(message); err != nil {
+	if err := c.transmit(ctx, message); err != nil {
 		return nil, err
 	}
 	return c.await(ctx, answer)
+}
+
+// Commit sends one message in release 2 and waits for its commit frame, at most the
+// configured time, not for an answer. The error wraps ErrNotCommitted, ErrNoCommit,
+// ctx's error or that of the connection.
+func (c *Client) Commit(ctx context.Context, message []byte) error {
+	if err := c.enter(ctx); err != nil {
+		return err
+	}
+	defer c.leave()
+	return c.transmit(ctx, message)
+}
+
+// enter waits for a place in the window.
+func (c *Client) enter(ctx context.Context) error {
+	select {
+	case c.window <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("send message: wait for its turn: %w", ctx.Err())
+	case <-c.ended:
+		return fmt.Errorf("send message: %w", c.err)
+	}
+}
+
+func (c *Client) leave() { <-c.window }
+
+// transmit posts a message and, in release 2, waits until it is committed.
+func (c *Client) transmit(ctx context.Context, message []byte) error {
+	select {
+	case <-c.commits: // a second one for the message before
+		c.config.Counters.Unmatched.Add(1)
+	default:
+	}
+	if err := c.Post(message); err != nil || !c.config.Release2 {
+		return err
+	}
+	timer := time.NewTimer(c.config.Timeout)
+	defer timer.Stop()
+	select {
+	case kept := <-c.commits:
+		if !kept {
+			return fmt.Errorf("send message: %w", ErrNotCommitted)
+		}
+		return nil
+	case <-timer.C:
+		c.fail(ErrNoCommit)
+		return fmt.Errorf("send message: after %v: %w", c.config.Timeout, ErrNoCommit)
+	case <-ctx.Done():
+		c.fail(ctx.Err())
+		return fmt.Errorf("send message: wait for its commit frame: %w", ctx.Err())
+	case <-c.ended:
+		return fmt.Errorf("send message: wait for its commit frame: %w", c.err)
+	}
 }
 
 func (c *Client) await(ctx context.Context, answer chan []byte) ([]byte, error) {
@@ -153,19 +215,35 @@ func (c *Client) await(ctx context.Context, answer chan []byte) ([]byte, error) 
 	}
 }
 
-// Post sends one message and waits for nothing.
+// Post sends one message and waits for nothing, not for a commit frame either.
 func (c *Client) Post(message []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.out = AppendFrame(c.out[:0], message)
+	if err := c.write(); err != nil {
+		return fmt.Errorf("send message: %w", err)
+	}
+	c.config.Counters.Frames.Add(1)
+	return nil
+}
+
+// confirm tells the receiver that its answer has come (release 2).
+func (c *Client) confirm() {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.out = appendCommit(c.out[:0], true)
+	_ = c.write() // an error ends the connection, which the next read tells
+}
+
+// write writes what is in c.out; what would follow half a frame could not be read.
+func (c *Client) write() error {
 	_ = c.nc.SetWriteDeadline(time.Now().Add(c.config.Timeout))
 	n, err := c.nc.Write(c.out)
 	c.config.Counters.BytesOut.Add(int64(n))
 	if err != nil {
-		c.fail(err) // what follows half a frame could not be read
-		return fmt.Errorf("send message: %w", c.err)
+		c.fail(err)
+		return c.err
 	}
-	c.config.Counters.Frames.Add(1)
 	return nil
 }
 
@@ -189,7 +267,11 @@ func (c *Client) forget(id string) {
 // read hands answers to those who wait.
 func (c *Client) read() {
 	var received Counters // frames here are answers there
-	r := NewReader(c.nc, ReaderConfig{MaxFrame: c.config.MaxFrame, FrameTimeout: c.config.Timeout, Counters: &received})
+	config := ReaderConfig{MaxFrame: c.config.MaxFrame, FrameTimeout: c.config.Timeout, Counters: &received}
+	if c.config.Release2 {
+		config.Commit = c.committed
+	}
+	r := NewReader(c.nc, config)
 	defer c.config.Counters.Open.Add(-1)
 	for {
 		frame, err := r.Next()
@@ -202,6 +284,23 @@ func (c *Client) read() {
 		if !c.deliver(frame) {
 			c.config.Counters.Unmatched.Add(1)
 		}
+		if c.config.Release2 {
+			c.confirm()
+		}
+	}
+}
+
+// committed takes a commit frame. One that nobody waits for is skipped.
+func (c *Client) committed(kept bool) {
+	c.config.Counters.Commits.Add(1)
+	if len(c.window) == 0 {
+		c.config.Counters.Unmatched.Add(1)
+		return
+	}
+	select {
+	case c.commits <- kept:
+	default:
+		c.config.Counters.Unmatched.Add(1)
 	}
 }
 

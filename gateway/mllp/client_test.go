@@ -170,7 +170,7 @@ func TestTheReceiverGoesAway(t *testing.T) {
 func TestManySendersAtOnce(t *testing.T) {
 	const senders, each = 8, 200
 	ln, h := listen(t), &recorder{}
-	l := NewListener(Config{Pipeline: 8}, h)
+	l := NewListener(Config{Limits: Limits{Pipeline: 8}}, h)
 	stop := run(t, l, ln)
 	defer stop()
 	var all sync.WaitGroup

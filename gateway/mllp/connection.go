@@ -19,10 +19,13 @@ const (
 // connection is one sender. Its goroutine reads; while answers are due, a
 // second one waits for receipts and writes.
 type connection struct {
-	listener *Listener
-	peer     Peer
-	nc       net.Conn
-	cancel   context.CancelFunc
+	service *service
+	peer    Peer
+	nc      net.Conn
+	cancel  context.CancelFunc
+	unhook  func() bool // ends what cancel would do
+
+	writing sync.Mutex // one writes whole frames: answers, or what a poll asks
 
 	mu        sync.Mutex
 	room      sync.Cond // the queue got shorter, or answering ended
@@ -32,50 +35,67 @@ type connection struct {
 	out       []byte    // answers collected for one write; of the second goroutine alone
 }
 
+// end lets go of the connection.
+func (c *connection) end() {
+	c.unhook()
+	c.cancel()
+	c.nc.Close()
+}
+
 // serve reads messages until the stream ends, then lets the answers that are
-// due go out.
-func (c *connection) serve(ctx context.Context) {
-	r := c.reader(c.listener.config.FrameTimeout)
+// due go out. It gives why reading ended, nil if an answer ended it.
+func (c *connection) serve(ctx context.Context) (ended error) {
+	r := c.reader(c.service.limits.FrameTimeout)
 	defer r.Release()
 	for {
 		frame, err := r.Next()
 		if err != nil {
+			ended = err
 			c.ended(ctx, r, err)
 			break
 		}
-		if receipt := c.accept(ctx, frame); receipt != nil && !c.push(ctx, receipt) {
+		receipt := c.accept(ctx, frame)
+		if receipt == nil && c.service.release2 {
+			receipt = Answer{} // no answer, but its commit frame
+		}
+		if receipt != nil && !c.push(ctx, receipt) {
 			break
 		}
 	}
 	c.drain()
+	return ended
 }
 
 // turnAway reads one message of a sender that is not on the allow-list, only to
 // tell it so.
 func (c *connection) turnAway(ctx context.Context) {
-	r := c.reader(min(turnAwayTime, c.listener.config.FrameTimeout))
+	r := c.reader(min(turnAwayTime, c.service.limits.FrameTimeout))
 	defer r.Release()
 	r.config.MaxFrame, r.config.IdleTimeout = headBytes, turnAwayTime
 	frame, err := r.Next()
 	if err != nil {
 		frame = r.Head()
 	}
-	c.push(ctx, c.listener.refuse(ctx, c.peer, NotAllowed, frame[:min(len(frame), headBytes)]))
+	c.push(ctx, c.service.refuse(ctx, c.peer, NotAllowed, frame[:min(len(frame), headBytes)]))
 	c.drain()
 }
 
 func (c *connection) reader(frameTimeout time.Duration) *Reader {
-	cfg := &c.listener.config
-	return NewReader((*readSide)(c), ReaderConfig{
-		MaxFrame: cfg.MaxFrame, FrameTimeout: frameTimeout, IdleTimeout: cfg.IdleTimeout,
-		Counters: &c.listener.counters, budget: &c.listener.budget,
-	})
+	limits := &c.service.limits
+	config := ReaderConfig{
+		MaxFrame: limits.MaxFrame, FrameTimeout: frameTimeout, IdleTimeout: limits.IdleTimeout,
+		Counters: &c.service.counters, budget: &c.service.budget,
+	}
+	if c.service.release2 { // the sender may confirm our answers; nothing hangs on it
+		config.Commit = func(bool) { c.service.counters.Commits.Add(1) }
+	}
+	return NewReader((*readSide)(c), config)
 }
 
 // ended counts why reading ended and queues the refusal, so that it goes out
 // after the answers to what came before.
 func (c *connection) ended(ctx context.Context, r *Reader, err error) {
-	n := &c.listener.counters
+	n := &c.service.counters
 	reason := Reason(0)
 	switch {
 	case ctx.Err() != nil, c.isStopped(), errors.Is(err, io.EOF), errors.Is(err, ErrIdle):
@@ -99,18 +119,18 @@ func (c *connection) ended(ctx context.Context, r *Reader, err error) {
 		n.Failures.Add(1)
 		return
 	}
-	c.push(ctx, c.listener.refuse(ctx, c.peer, reason, r.Head()))
+	c.push(ctx, c.service.refuse(ctx, c.peer, reason, r.Head()))
 }
 
 // accept calls the handler and survives its panic.
 func (c *connection) accept(ctx context.Context, frame []byte) (receipt Receipt) {
 	defer func() {
 		if recover() != nil {
-			c.listener.counters.Panics.Add(1)
-			receipt = c.listener.refuse(ctx, c.peer, Panicked, frame[:min(len(frame), headBytes)])
+			c.service.counters.Panics.Add(1)
+			receipt = c.service.refuse(ctx, c.peer, Panicked, frame[:min(len(frame), headBytes)])
 		}
 	}()
-	return c.listener.handler.Accept(ctx, c.peer, frame)
+	return c.service.handler.Accept(ctx, c.peer, frame)
 }
 
 // push queues a receipt, waiting while the queue is full: the sender is then
@@ -118,7 +138,7 @@ func (c *connection) accept(ctx context.Context, frame []byte) (receipt Receipt)
 func (c *connection) push(ctx context.Context, receipt Receipt) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.queue.len() >= c.listener.config.Pipeline && !c.stopped {
+	for c.queue.len() >= c.service.limits.Pipeline && !c.stopped {
 		c.room.Wait()
 	}
 	if c.stopped {
@@ -127,7 +147,7 @@ func (c *connection) push(ctx context.Context, receipt Receipt) bool {
 	c.queue.push(receipt)
 	if !c.answering {
 		c.answering = true
-		c.listener.serving.Go(func() { c.answer(ctx) })
+		c.service.serving.Go(func() { c.answer(ctx) })
 	}
 	return true
 }
@@ -166,9 +186,12 @@ func (c *connection) answer(ctx context.Context) {
 			c.stop()
 			continue
 		}
+		if c.service.release2 {
+			c.out = appendCommit(c.out, !a.NotKept)
+		}
 		if a.Frame != nil {
 			c.out = AppendFrame(c.out, a.Frame)
-			c.listener.counters.Answers.Add(1)
+			c.service.counters.Answers.Add(1)
 		}
 		if a.Close || len(c.out) >= maxCoalesced {
 			c.flush()
@@ -209,24 +232,32 @@ func (c *connection) pop() (Receipt, bool) {
 func (c *connection) wait(ctx context.Context, receipt Receipt) (a Answer) {
 	defer func() {
 		if recover() != nil {
-			c.listener.counters.Panics.Add(1)
-			a = c.listener.refuse(ctx, c.peer, Panicked, nil)
+			c.service.counters.Panics.Add(1)
+			a = c.service.refuse(ctx, c.peer, Panicked, nil)
 		}
 	}()
 	return receipt.Wait(ctx)
 }
 
-// flush writes the collected answers. A sender that does not take them is given up.
+// flush writes the collected answers.
 func (c *connection) flush() bool {
 	if len(c.out) == 0 {
 		return true
 	}
-	_ = c.nc.SetWriteDeadline(time.Now().Add(c.listener.config.WriteTimeout))
-	n, err := c.nc.Write(c.out)
-	c.listener.counters.BytesOut.Add(int64(n))
+	ok := c.write(c.out)
 	c.out = c.out[:0]
+	return ok
+}
+
+// write writes whole frames. A peer that does not take them is given up.
+func (c *connection) write(frames []byte) bool {
+	c.writing.Lock()
+	_ = c.nc.SetWriteDeadline(time.Now().Add(c.service.limits.WriteTimeout))
+	n, err := c.nc.Write(frames)
+	c.writing.Unlock()
+	c.service.counters.BytesOut.Add(int64(n))
 	if err != nil {
-		c.listener.counters.Failures.Add(1)
+		c.service.counters.Failures.Add(1)
 		c.stop()
 		c.cancel()
 	}

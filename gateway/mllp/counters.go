@@ -24,6 +24,7 @@ type Counters struct {
 	Busy      atomic.Int64 // connections closed because too much was unfinished
 	Panics    atomic.Int64 // panics of the handler, recovered
 	Failures  atomic.Int64 // accept, handshake, read and write errors
+	Commits   atomic.Int64 // release 2: commit frames received
 	Unmatched atomic.Int64 // client only: answers to no waiting message, skipped
 
 	heard atomic.Int64 // Unix ns of the newest frame; 0 is never

@@ -1,12 +1,14 @@
 // Package mllp carries HL7 messages over TCP in the minimal lower layer
-// protocol, release 1: a start block 0x0B, the message, an end block 0x1C and
-// a carriage return. It knows bytes only; what a message means and whether it
-// is stored belongs to the [Handler].
+// protocol: a start block 0x0B, the message, an end block 0x1C and a carriage
+// return. Release 2 of the protocol adds commit frames of one byte, by which a
+// receiver says that a message is stored. The package knows bytes only; what a
+// message means and whether it is stored belongs to the [Handler].
 //
-// A [Listener] takes messages from many senders and answers each connection
-// in the order of its messages, each only once its [Receipt] is settled: the
-// acknowledgement travels behind the storage. A [Client] sends messages and
-// matches answers by control id, never by position.
+// A [Listener] takes messages from many senders; a [Dialer] connects to a
+// station that sends, and may ask it for what it has. Both answer each
+// connection in the order of its messages, each only once its [Receipt] is
+// settled: the acknowledgement travels behind the storage. A [Client] sends
+// messages and matches answers by control id, never by position.
 //
 // Everything is bounded: connections, bytes in frames, messages waiting for
 // their answer, and the time a frame may take.
@@ -18,6 +20,8 @@ const (
 	startBlock = 0x0b
 	endBlock   = 0x1c
 	endFrame   = 0x0d
+	commitAck  = 0x06 // release 2: the message is stored
+	commitNak  = 0x15 // release 2: it is not; send it again
 )
 
 // DefaultMaxFrame is the longest message taken unless configured otherwise, in
@@ -38,4 +42,16 @@ func AppendFrame(dst, message []byte) []byte {
 		}
 	}
 	return append(dst, endBlock, endFrame)
+}
+
+// appendCommit appends a commit frame of release 2: the message is stored, or not.
+func appendCommit(dst []byte, kept bool) []byte {
+	if kept {
+		return append(dst, startBlock, commitAck, endBlock, endFrame)
+	}
+	return append(dst, startBlock, commitNak, endBlock, endFrame)
+}
+
+func isCommit(frame []byte) bool {
+	return len(frame) == 1 && (frame[0] == commitAck || frame[0] == commitNak)
 }

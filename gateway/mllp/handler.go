@@ -46,6 +46,8 @@ type Settled interface {
 type Answer struct {
 	Frame []byte // the message, without block characters; nil: no answer
 	Close bool   // close the connection after the answer
+	// NotKept says that the message is not in custody: in release 2 it gets a NAK.
+	NotKept bool
 }
 
 // Wait makes an Answer a Receipt that is settled from the start.

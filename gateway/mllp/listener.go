@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -15,60 +14,31 @@ import (
 
 // Config is the configuration of a [Listener]. Zero values mean the defaults.
 type Config struct {
+	Limits
 	Address        string         // host:port for Listen; 2575 is the usual port
 	Allow          []netip.Prefix // senders' addresses; empty: everybody
 	MaxConnections int            // default 1024
-	MaxFrame       int            // longest message in bytes, default 1 MiB
-	MaxUnfinished  int            // bytes in unfinished frames of all connections, default 64 MiB but at least two messages
-	FrameTimeout   time.Duration  // from a frame's first byte to its last, default 30 s
-	IdleTimeout    time.Duration  // default none: a device may be silent for hours
-	WriteTimeout   time.Duration  // for an answer, default 30 s
-	Pipeline       int            // messages of one connection waiting for their answer, default 64
 	TLS            *tls.Config    // nil: plain text
-}
-
-func (c Config) withDefaults() Config {
-	setDefault(&c.MaxConnections, 1024)
-	setDefault(&c.MaxFrame, DefaultMaxFrame)
-	setDefault(&c.MaxUnfinished, max(64<<20, 2*(c.MaxFrame+restBytes)))
-	setDefault(&c.FrameTimeout, 30*time.Second)
-	setDefault(&c.WriteTimeout, 30*time.Second)
-	setDefault(&c.Pipeline, 64)
-	return c
-}
-
-func setDefault[T int | time.Duration](v *T, value T) {
-	if *v <= 0 {
-		*v = value
-	}
+	Release2       bool           // speak MLLP release 2: each message gets a commit frame before its answer
 }
 
 // Listener takes connections of senders and serves each. Create it with
 // [NewListener].
 type Listener struct {
-	config   Config
-	handler  Handler
-	counters Counters
-	budget   budget
-	slots    chan struct{} // one per open connection
-	serving  sync.WaitGroup
-	ended    atomic.Bool // Run has returned
-	last     uint64      // number of the last connection; of the accept loop alone
+	service
+	config Config
+	slots  chan struct{} // one per open connection
+	ended  atomic.Bool   // Run has returned
+	last   uint64        // number of the last connection; of the accept loop alone
 }
 
 // NewListener makes a listener for h. It starts nothing.
 func NewListener(c Config, h Handler) *Listener {
-	l := &Listener{config: c.withDefaults(), handler: h}
-	l.slots = make(chan struct{}, l.config.MaxConnections)
-	l.budget.limit = int64(l.config.MaxUnfinished)
+	setDefault(&c.MaxConnections, 1024)
+	l := &Listener{config: c, slots: make(chan struct{}, c.MaxConnections)}
+	l.init(c.Limits, c.Release2, h)
 	return l
 }
-
-// Counters are the listener's counters, to be read at any time.
-func (l *Listener) Counters() *Counters { return &l.counters }
-
-// Heard is when the newest message came, from whomever; zero if none ever did.
-func (l *Listener) Heard() time.Time { return l.counters.Heard() }
 
 // Up says that the listener takes connections: its socket is open until Run ends.
 func (l *Listener) Up() bool { return !l.ended.Load() }
@@ -145,10 +115,7 @@ func pause(ctx context.Context, d time.Duration) {
 // take begins to serve a connection, or closes it if it is one too many.
 func (l *Listener) take(ctx context.Context, nc net.Conn) {
 	l.last++
-	peer := Peer{Conn: l.last}
-	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		peer.Addr = netip.AddrPortFrom(tcp.AddrPort().Addr().Unmap(), tcp.AddrPort().Port())
-	}
+	peer := Peer{Conn: l.last, Addr: addressOf(nc)}
 	select {
 	case l.slots <- struct{}{}:
 	default:
@@ -157,34 +124,28 @@ func (l *Listener) take(ctx context.Context, nc net.Conn) {
 		nc.Close()
 		return
 	}
-	l.counters.Accepted.Add(1)
-	l.counters.Open.Add(1)
+	done := l.count()
 	l.serving.Go(func() {
 		defer func() { <-l.slots }()
-		defer l.counters.Open.Add(-1)
+		defer done()
 		l.serve(ctx, nc, peer)
 	})
 }
 
 // serve runs one connection to its end.
 func (l *Listener) serve(ctx context.Context, nc net.Conn, peer Peer) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { nc.Close() })
-	defer stop()
-	defer nc.Close()
 	keepAlive(nc)
 	if l.config.TLS != nil {
 		secure, err := l.handshake(ctx, nc)
 		if err != nil {
 			l.counters.Failures.Add(1)
+			nc.Close()
 			return
 		}
-		state := secure.ConnectionState()
-		nc, peer.TLS = secure, &state
+		nc = secure
 	}
-	c := &connection{listener: l, peer: peer, nc: nc, cancel: cancel}
-	c.room.L = &c.mu
+	c, ctx := l.connect(ctx, nc, peer)
+	defer c.end()
 	if l.allowed(peer.Addr.Addr()) {
 		c.serve(ctx)
 		return
@@ -194,7 +155,7 @@ func (l *Listener) serve(ctx context.Context, nc net.Conn, peer Peer) {
 }
 
 func (l *Listener) handshake(ctx context.Context, nc net.Conn) (*tls.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.config.FrameTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.limits.FrameTimeout)
 	defer cancel()
 	secure := tls.Server(nc, l.config.TLS)
 	return secure, secure.HandshakeContext(ctx)
@@ -210,28 +171,4 @@ func (l *Listener) allowed(addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// keepAlive finds peers that are gone without a word: a device that lost its
-// network sends no end of connection.
-func keepAlive(nc net.Conn) {
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		// A failure leaves the system's own, slower keep-alive.
-		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
-			Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
-		})
-	}
-}
-
-// refuse asks the handler, which may panic here too.
-func (l *Listener) refuse(ctx context.Context, peer Peer, reason Reason, head []byte) (a Answer) {
-	defer func() {
-		if recover() != nil {
-			l.counters.Panics.Add(1)
-			a = Answer{Close: true}
-		}
-	}()
-	a = l.handler.Refuse(ctx, peer, reason, head)
-	a.Close = a.Close || reason != Panicked
-	return a
 }

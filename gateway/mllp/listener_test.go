@@ -122,7 +122,7 @@ func TestSilenceIsNoReasonToClose(t *testing.T) {
 func TestIdleTimeoutWhereConfigured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, p := &recorder{}, newPipes()
-		stop := run(t, NewListener(Config{IdleTimeout: time.Minute}, h), p)
+		stop := run(t, NewListener(Config{Limits: Limits{IdleTimeout: time.Minute}}, h), p)
 		nc := p.dial()
 		r := bufio.NewReader(nc)
 		start := time.Now()
@@ -221,7 +221,7 @@ func TestBackPressure(t *testing.T) {
 			})
 		}
 		p := newPipes()
-		stop := run(t, NewListener(Config{Pipeline: 4}, h), p)
+		stop := run(t, NewListener(Config{Limits: Limits{Pipeline: 4}}, h), p)
 		nc := p.dial()
 		go func() {
 			for i := range 100 {

@@ -36,11 +36,12 @@ const (
 
 // ReaderConfig bounds a [Reader]. Zero values mean the defaults.
 type ReaderConfig struct {
-	MaxFrame     int           // longest message in bytes; default DefaultMaxFrame
-	FrameTimeout time.Duration // from a frame's first byte to its last; default 30 s
-	IdleTimeout  time.Duration // between frames; default none
-	Counters     *Counters     // may be nil
-	budget       *budget       // bytes beyond the resting buffer, shared by connections; may be nil
+	MaxFrame     int            // longest message in bytes; default DefaultMaxFrame
+	FrameTimeout time.Duration  // from a frame's first byte to its last; default 30 s
+	IdleTimeout  time.Duration  // between frames; default none
+	Counters     *Counters      // may be nil
+	Commit       func(ack bool) // release 2: called for a commit frame, which is no message; nil: release 1
+	budget       *budget        // bytes beyond the resting buffer, shared by connections; may be nil
 }
 
 func (c ReaderConfig) withDefaults() ReaderConfig {
@@ -98,6 +99,10 @@ func (r *Reader) Next() ([]byte, error) {
 		}
 		if ok {
 			r.started, r.active = time.Time{}, true
+			if r.config.Commit != nil && isCommit(frame) {
+				r.config.Commit(frame[0] == commitAck)
+				continue
+			}
 			r.config.Counters.frame()
 			return frame, nil
 		}

@@ -72,7 +72,7 @@ func TestRefusals(t *testing.T) {
 		counter func(*Counters) int64
 		before  int // messages answered before
 	}{
-		"over the limit": {Config{MaxFrame: 3000}, framed(message("1")) + "\x0b" + message("2") + strings.Repeat("x", 100_000),
+		"over the limit": {Config{Limits: Limits{MaxFrame: 3000}}, framed(message("1")) + "\x0b" + message("2") + strings.Repeat("x", 100_000),
 			TooLarge, "MSH|", func(c *Counters) int64 { return c.TooLarge.Load() }, 1},
 		"not MLLP": {Config{}, framed(message("1")) + strings.Repeat("GET / HTTP/1.1\r\n", 1000),
 			NotFramed, "GET /", func(c *Counters) int64 { return c.NoFrame.Load() }, 1},
@@ -80,7 +80,7 @@ func TestRefusals(t *testing.T) {
 			NotAllowed, "MSH|", func(c *Counters) int64 { return c.Refused.Load() }, 0},
 		"not allowed, and long": {Config{Allow: elsewhere}, "\x0b" + message("1") + strings.Repeat("x", 100_000),
 			NotAllowed, "MSH|", func(c *Counters) int64 { return c.Refused.Load() }, 0},
-		"unfinished too much": {Config{MaxUnfinished: 2000}, "\x0bMSH|" + strings.Repeat("x", 100_000),
+		"unfinished too much": {Config{Limits: Limits{MaxUnfinished: 2000}}, "\x0bMSH|" + strings.Repeat("x", 100_000),
 			Busy, "MSH|", func(c *Counters) int64 { return c.Busy.Load() }, 0},
 	}
 	for name, tt := range tests {
@@ -192,7 +192,7 @@ func TestAPanicCostsOneMessage(t *testing.T) {
 func TestASenderThatTakesNoAnswersIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, p := &recorder{}, newPipes()
-		l := NewListener(Config{WriteTimeout: 10 * time.Second}, h)
+		l := NewListener(Config{Limits: Limits{WriteTimeout: 10 * time.Second}}, h)
 		stop := run(t, l, p)
 		nc := p.dial()
 		send(t, nc, framed(message("1")))
@@ -221,7 +221,7 @@ func TestTLS(t *testing.T) {
 
 	ln, h := listen(t), &recorder{}
 	l := NewListener(Config{
-		MaxFrame: 3000, TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		Limits: Limits{MaxFrame: 3000}, TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
 	}, h)
 	stop := run(t, l, ln)
 	defer stop()

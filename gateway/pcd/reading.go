@@ -91,11 +91,9 @@ func (r *reading) end() {
 
 // stamp reads a time of the message, 0 if there is none.
 func (r *reading) stamp(i int, p place) medfleet.Millis {
-	at, zoned := r.sieve.time(i, p, r.sender.zone)
-	if at != 0 && !zoned && !r.sender.zoned {
-		r.noZone = true
-	}
-	return at
+	t := r.sieve.time(i, p, r.sender.zone)
+	r.noZone = r.noZone || t.at != 0 && !t.zoned && !r.sender.zoned
+	return t.at
 }
 
 // inTrouble keeps the first reason why something for us could not be used.

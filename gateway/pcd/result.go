@@ -1,6 +1,10 @@
 package pcd
 
-import "medfleet"
+import (
+	"time"
+
+	"medfleet"
+)
 
 // Verdict says what a message is to us. What is answered follows from it.
 type Verdict uint8
@@ -54,8 +58,25 @@ type Dropped struct {
 const (
 	MaxDevices = 512
 	MaxEvents  = 512
+	MaxParts   = 512
 	MaxUnknown = 16
 )
+
+// Identity is what a device says of its own making: what recall lists are made
+// of. Each is empty when the message does not say it. Firmware, Software and
+// Hardware are revisions as the device words them: 1.1.13, or
+// "Pump 1.1.13, Wifi 1.4.59" where it has several.
+type Identity struct {
+	Device       medfleet.DeviceID
+	Class        medfleet.Class
+	Time         medfleet.Millis
+	Manufacturer string
+	Model        string
+	Serial       string
+	Firmware     string
+	Software     string
+	Hardware     string
+}
 
 // Result is what one message says. It is reused: Mapper.Map empties it first
 // and keeps its memory. It is not for concurrent use.
@@ -69,8 +90,21 @@ type Result struct {
 	ObservationMarks []Mark
 	Events           []medfleet.Event
 	EventMarks       []Mark
+	// Attachments are parts with a name of their own that were seen in a device: a
+	// module in its slot, a pump in a rack. AttachmentMarks goes with it.
+	Attachments     []medfleet.Attachment
+	AttachmentMarks []Mark
+	// Identities has an entry for each device that told serial number, firmware
+	// or the like.
+	Identities []Identity
 	// Sent is MSH-7, 0 if there is none: what clock skew is judged by.
 	Sent medfleet.Millis
+	// Skew is how far the sender's clock is ahead of the gateway's by MSH-7,
+	// negative when it is behind. It is known only when MSH-7 is there, to the
+	// second, and has a zone or the sender's configuration does. A message that
+	// was kept back shows its age as skew.
+	Skew      time.Duration
+	SkewKnown bool
 	// NoZone says that stamps came without a zone from a sender without
 	// time_zone, and UTC was assumed.
 	NoZone  bool
@@ -85,7 +119,10 @@ func (res *Result) Reset() {
 	res.Verdict, res.Reason = NotUnderstood, ""
 	res.Observations, res.ObservationMarks = res.Observations[:0], res.ObservationMarks[:0]
 	res.Events, res.EventMarks = res.Events[:0], res.EventMarks[:0]
+	res.Attachments, res.AttachmentMarks = res.Attachments[:0], res.AttachmentMarks[:0]
+	res.Identities = res.Identities[:0]
 	res.Sent, res.NoZone, res.Sender = 0, false, nil
+	res.Skew, res.SkewKnown = 0, false
 	res.Dropped = Dropped{Unknown: res.Dropped.Unknown[:0]}
 }
 

@@ -18,8 +18,7 @@ const (
 // route decides what kind of message it is, and says whether to read on.
 func (r *reading) route(res *Result) bool {
 	kind := r.sieve.text(0, mshType)
-	r.sent = r.stamp(0, mshTime)
-	res.Sent = r.sent
+	r.clock(res)
 	switch kind {
 	case "":
 		res.Verdict, res.Reason = NotUnderstood, "no message type: MSH-9 must say what kind of message it is, such as ORU^R01"
@@ -43,6 +42,21 @@ func (r *reading) route(res *Result) bool {
 	}
 	res.Verdict, res.Reason = NothingForUs, "its IHE profile is not about the state of equipment"
 	return false
+}
+
+// clock reads MSH-7: when the message was sent by the sender's clock, and how
+// far that is from ours.
+func (r *reading) clock(res *Result) {
+	t := r.sieve.time(0, mshTime, r.sender.zone)
+	r.sent, res.Sent = t.at, t.at
+	zoned := t.zoned || r.sender.zoned
+	switch {
+	case t.at == 0:
+	case !zoned:
+		r.noZone = true
+	case t.exact:
+		res.Skew, res.SkewKnown = t.at.Sub(r.received), true
+	}
 }
 
 // profile reads the message profile: MSH-21, or MSH-20 where one maker puts it,

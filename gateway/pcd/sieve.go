@@ -212,18 +212,24 @@ func (s *sieve) number(i int, p place) (float64, bool) {
 // code reads a place that holds the number of a code, 0 if there is none.
 func (s *sieve) code(i int, p place) uint32 { return decimal(s.get(i, p)) }
 
-// time reads a place of that shape. zoned is false when the stamp has no zone
-// of its own and the given one was taken.
-func (s *sieve) time(i int, p place, zone *time.Location) (at medfleet.Millis, zoned bool) {
+// stamp is a time as it was sent.
+type stamp struct {
+	at    medfleet.Millis // 0: there is none
+	zoned bool            // it has a zone of its own
+	exact bool            // it is told to the second
+}
+
+// time reads a place of that shape; the zone is for stamps without one.
+func (s *sieve) time(i int, p place, zone *time.Location) stamp {
 	v, ok := s.value(i, p, 1)
 	if !ok {
-		return 0, true
+		return stamp{}
 	}
 	t, precision, err := hl7.ParseTime(v.Bytes(), zone)
 	if err != nil || precision < hl7.Minute {
-		return 0, true
+		return stamp{}
 	}
-	return medfleet.AsMillis(t), bytes.ContainsAny(v.Bytes(), "+-Z")
+	return stamp{medfleet.AsMillis(t), bytes.ContainsAny(v.Bytes(), "+-Z"), precision >= hl7.Second}
 }
 
 // measured says whether a measurement row holds a number; the number stays here.

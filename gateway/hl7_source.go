@@ -73,8 +73,18 @@ func (h *hl7Keeper) Accept(ctx context.Context, from mllp.Peer, frame []byte) ml
 }
 
 func (h *hl7Keeper) read(ctx context.Context, from mllp.Peer, w *worker, frame []byte) mllp.Receipt {
+	err := w.message.Parse(frame)
+	if errors.Is(err, hl7.ErrSeveralMessages) || errors.Is(err, hl7.ErrNotHL7) && hl7.IsBatch(frame) {
+		return h.readAll(ctx, from, w, frame)
+	}
+	return h.one(ctx, from, w, frame, err)
+}
+
+// one gives the receipt of the message in w, or of the frame that could not be
+// read as one.
+func (h *hl7Keeper) one(ctx context.Context, from mllp.Peer, w *worker, frame []byte, err error) mllp.Receipt {
 	w.result.Reset()
-	if err := w.message.Parse(frame); err != nil {
+	if err != nil {
 		return h.broken(ctx, from, w, frame, err)
 	}
 	received := now()

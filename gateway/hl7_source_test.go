@@ -56,46 +56,6 @@ func code(answer []byte) string {
 	return "no MSA"
 }
 
-func TestEachCauseHasItsAnswer(t *testing.T) {
-	for name, c := range map[string]struct {
-		message string
-		answer  string
-		stays   bool
-		counted func(*Counts) uint64
-		letter  string // what the dead letter's reason has; empty: there is none
-	}{
-		"understood":                   {battery("1"), "AA 1", true, func(c *Counts) uint64 { return c.Kept.Load() }, ""},
-		"understood, in enhanced mode": {battery("2", "|||AL|NE"), "CA 2", true, func(c *Counts) uint64 { return c.Kept.Load() }, ""},
-		"nothing for us":               {vitals("3"), "AA 3", true, func(c *Counts) uint64 { return c.Nothing.Load() }, ""},
-		"demographics":                 {header("ADT^A01", "4") + "\r" + patientSegments, "AA 4", true, func(c *Counts) uint64 { return c.Nothing.Load() }, ""},
-		"not mappable": {header("ORU^R01^ORU_R01", "5") + "\r" + patientSegments + "OBR|1|1^V|1^V|^^|||20260314\r" +
-			"OBX|1|NM|67996^MDC_ATTR_VAL_BATT_CHARGE^MDC|1.0.0.1|87|262688^MDC_DIM_PERCENT^MDC|||||R\r", "AA 5", true, func(c *Counts) uint64 { return c.NotUnderstood.Load() }, `"reason"`},
-		"too many segments": {header("ORU^R01^ORU_R01", "6") + "\r" + strings.Repeat("OBX|1\r", 20_000), "AA 6", true, func(c *Counts) uint64 { return c.NotUnderstood.Load() }, "too many segments"},
-		"a query":           {header("QRY^R02", "7") + "\rQRD|1\r", "AR 7", true, func(c *Counts) uint64 { return c.Asked.Load() }, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			e := startEdge(t, newCentre(t), t.TempDir())
-			client := dial(t, e.hl7)
-			answer, err := client.Send(t.Context(), []byte(c.message))
-			require.NoError(t, err)
-			require.Equal(t, c.answer, code(answer))
-			require.Equal(t, uint64(1), c.counted(e.Counts()))
-			again, err := client.Send(t.Context(), []byte(battery("99")))
-			require.Equal(t, c.stays, err == nil, "the connection stays")
-			require.Equal(t, "AA 99", code(again))
-			letters := e.letters()
-			if c.letter == "" {
-				require.Empty(t, letters)
-			} else {
-				require.Len(t, letters, 1)
-				require.Contains(t, letters[0], c.letter)
-			}
-			require.NotContains(t, string(e.written()), "Quintero")
-			require.NotContains(t, string(e.written()), "8812345")
-		})
-	}
-}
-
 func TestWhatIsNoHL7EndsTheConnection(t *testing.T) {
 	for name, raw := range map[string]string{
 		"a frame of something else": "\x0bhello Quintero\x1c\r",

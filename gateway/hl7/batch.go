@@ -20,6 +20,18 @@ func Messages(b []byte) iter.Seq2[Message, error] {
 	}
 }
 
+// IsBatch says that b begins as a file or a batch does: with FHS or BHS.
+func IsBatch(b []byte) bool {
+	for line := range lines(b) {
+		if blank(b[line.from:line.to]) {
+			continue
+		}
+		n := boundary(b[line.from:line.to])
+		return n == nameFHS || n == nameBHS
+	}
+	return false
+}
+
 // parts finds the stretches of b that should each be one message.
 func parts(b []byte) iter.Seq[span] {
 	return func(yield func(span) bool) {

@@ -58,7 +58,7 @@ func (c *connection) serve(ctx context.Context) (ended error) {
 		if receipt == nil && c.service.release2 {
 			receipt = Answer{} // no answer, but its commit frame
 		}
-		if receipt != nil && !c.push(ctx, receipt) {
+		if receipt != nil && !c.push(ctx, receipt) || closes(receipt) {
 			break
 		}
 	}
@@ -200,6 +200,13 @@ func (c *connection) answer(ctx context.Context) {
 			c.stop()
 		}
 	}
+}
+
+// closes says that a receipt ends the connection whatever happens, so that what
+// stands behind its message is not for us.
+func closes(r Receipt) bool {
+	a, ok := r.(Answer)
+	return ok && a.Close
 }
 
 func settled(r Receipt) bool {

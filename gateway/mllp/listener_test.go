@@ -256,6 +256,7 @@ func TestAnAnswerMayCloseTheConnection(t *testing.T) {
 	rest, err := io.ReadAll(nc)
 	require.NoError(t, err)
 	require.Equal(t, framed(ack("1"))+framed(ack("2")), string(rest))
+	require.Len(t, h.seen(), 2, "what stands behind it is not for us")
 }
 
 func TestNoAnswerIsAnAnswer(t *testing.T) {

@@ -59,12 +59,12 @@ func TestMessagesStopsWhenAsked(t *testing.T) {
 
 func TestWhatBeginsABatch(t *testing.T) {
 	for input, want := range map[string]bool{
-		"FHS|^~\\&|F\rBHS|^~\\&\r":   true,
+		"FHS|^~\\&|F\rBHS|^~\\&\r":  true,
 		"\r\n\xef\xbb\xbfbhs|^~\\&": true,
-		"MSH|^~\\&|A\rFHS|^~\\&\r":   false,
-		"FHS":                        true,
-		"BTS|1\r":                    false,
-		"":                           false,
+		"MSH|^~\\&|A\rFHS|^~\\&\r":  false,
+		"FHS":                       true,
+		"BTS|1\r":                   false,
+		"":                          false,
 	} {
 		require.Equal(t, want, IsBatch([]byte(input)), "%q", input)
 	}

@@ -146,7 +146,7 @@ func (e *edge) handler() *hl7Keeper {
 func TestASenderOfOneByteNowAndThenIsCutOff(t *testing.T) {
 	const frameTime = 300 * time.Millisecond
 	e := startEdge(t, newCentre(t), t.TempDir())
-	address, l := slowEdge(t, e, mllp.Config{FrameTimeout: frameTime}, e.handler())
+	address, l := slowEdge(t, e, mllp.Config{Limits: mllp.Limits{FrameTimeout: frameTime}}, e.handler())
 	conn, err := net.Dial("tcp", address)
 	require.NoError(t, err)
 	defer conn.Close()

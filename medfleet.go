@@ -8,6 +8,8 @@
 // has a place for a patient's name, number or measurement, and none may get one.
 package medfleet
 
+import "time"
+
 // Equipment is what every record carries so that it can be filed: which device
 // it is about, and where that device was. In line protocol these are the tags.
 type Equipment struct {
@@ -32,12 +34,16 @@ type Reading struct {
 	Value  float64
 }
 
-// Observation is what one device said of itself at one time.
+// Observation is what one device said of itself at one time. Feed is the way by
+// which it came into its gateway. DeviceTime is the device's own time where that
+// is not plausible and Time is its receiver's; 0 where Time is the device's.
 type Observation struct {
 	Equipment
-	Time     Millis
-	Readings []Reading
-	Gateway  string
+	Time       Millis
+	DeviceTime Millis
+	Readings   []Reading
+	Gateway    string
+	Feed       string
 }
 
 // Reading returns the value of a metric and whether the observation has it.
@@ -76,7 +82,8 @@ const (
 
 // Event is something that happened to a device: a condition began or ended.
 // ID is a hash of the sender, its message id and the place in the message, so
-// that a message sent again changes nothing.
+// that a message sent again changes nothing. Feed and DeviceTime are as an
+// Observation's.
 type Event struct {
 	Equipment
 	ID        string `json:"id"`
@@ -88,6 +95,9 @@ type Event struct {
 	Priority  string `json:"priority,omitempty"`
 	Kind      Kind   `json:"kind,omitempty"`
 	Gateway   string `json:"gateway,omitempty"`
+	Feed      string `json:"feed,omitempty" doc:"way by which it came into the gateway"`
+
+	DeviceTime Millis `json:"device_time,omitempty" doc:"the device's own time, where it is not plausible and time is its gateway's"`
 }
 
 // Gap declares records that were lost: which, how many, from when to when and
@@ -106,8 +116,10 @@ type Gap struct {
 }
 
 // Heartbeat is what a gateway says of itself: how much waits in its spools, how
-// old the oldest record is, and how its clock stands. Feeds are the senders and
-// brokers it listens to. A collector's own heartbeat is the clock of its watch.
+// old the oldest record is, and how its clock stands. ClockOffset is by how many
+// seconds it is ahead of the collector's, as far as ClockKnown. Feeds are its
+// ways in; a FeedReport of each comes before. A collector's own heartbeat is the
+// clock of its watch.
 type Heartbeat struct {
 	Gateway         string
 	Site            string
@@ -116,6 +128,22 @@ type Heartbeat struct {
 	TelemetryDepth  uint64
 	OldestSeconds   float64
 	ClockOffset     float64
+	ClockKnown      bool
 	FeedsUp         uint64
 	FeedsConfigured uint64
+}
+
+// FeedReport is what a gateway says of one feed, a way in that is configured: a
+// listener, a sender known by name, a station that is dialled, a monitor that is
+// asked, a broker. Up says that it works: whoever should be there is connected.
+// Silent is how long nothing was heard by it, below 0 when nothing ever was;
+// Messages is how many were since the gateway's start.
+type FeedReport struct {
+	Gateway  string
+	Site     string
+	Feed     string
+	Time     Millis
+	Up       bool
+	Silent   time.Duration
+	Messages uint64
 }

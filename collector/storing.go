@@ -128,7 +128,7 @@ func (s *storing) observation() {
 func (s *storing) heartbeat() {
 	s.line.Observation(&s.seen)
 	s.add(store.Point{
-		Measurement: record.HeartbeatMeasurement, Gateway: s.line.Tag("gateway"), Time: s.latest(s.seen.Time),
+		Measurement: s.line.Measurement, Gateway: s.line.Tag("gateway"), Feed: s.line.Tag("feed"), Time: s.latest(s.seen.Time),
 		Equipment: medfleet.Equipment{Site: s.line.Tag("site")},
 	})
 }

@@ -54,13 +54,14 @@ type Gateway struct {
 	closers           []func() error
 }
 
-// source is one way in: run serves until ctx ends, up says whether it works, heard
-// when the newest message came, zero if none ever did.
+// source is one way in, a feed: run serves until ctx ends, up says whether it works,
+// heard when the newest message came, zero if none ever did, messages how many have.
 type source struct {
-	name  string
-	run   func(ctx context.Context) error
-	up    func() bool
-	heard func() time.Time
+	name     string
+	run      func(ctx context.Context) error
+	up       func() bool
+	heard    func() time.Time
+	messages func() uint64
 }
 
 // uplinkReader is the name under which the uplink reads both spools.
@@ -149,33 +150,36 @@ func (g *Gateway) stream(name string, log *spool.Log, o Options) error {
 func (g *Gateway) build(o Options) error {
 	if o.MQTTAt != nil {
 		k := newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site)
+		k.feed = "mqtt"
 		b := mqtt.NewBroker(mqtt.BrokerOptions{User: o.MQTT.User, Password: o.MQTT.Password, Log: o.Log, Keeper: k})
 		g.sources = append(g.sources, source{
-			name:  "mqtt",
+			name:  k.feed,
 			run:   func(ctx context.Context) error { return b.Run(ctx, o.MQTTAt) },
 			up:    func() bool { return true },
-			heard: k.heard.time,
+			heard: k.heard.time, messages: k.heard.messages,
 		})
 	}
 	for _, broker := range o.MQTT.Brokers {
 		k := newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site)
+		k.feed = "mqtt " + broker.Name
 		c, err := mqtt.NewClient(mqtt.ClientOptions{ClientConfig: broker, Log: o.Log, Taker: k})
 		if err != nil {
 			return err
 		}
-		g.sources = append(g.sources, source{name: "mqtt " + broker.Name, run: c.Run, up: c.Up, heard: k.heard.time})
+		g.sources = append(g.sources, source{name: k.feed, run: c.Run, up: c.Up, heard: k.heard.time, messages: k.heard.messages})
 	}
 	if o.HL7At != nil {
 		h, err := newHL7Keeper(g.keeper, g.dead, &g.counts, o.HL7, o.Profiles, o.Site, o.ID)
 		if err != nil {
 			return err
 		}
+		h.feed = "hl7"
 		l := mllp.NewListener(mllp.Config{Allow: o.HL7.Allow, MaxConnections: o.HL7.MaxConnections, Limits: mllp.Limits{MaxFrame: o.HL7.MaxFrame}}, h)
 		g.sources = append(g.sources, source{
-			name:  "hl7",
+			name:  h.feed,
 			run:   func(ctx context.Context) error { return l.Run(ctx, o.HL7At) },
 			up:    l.Up,
-			heard: l.Heard,
+			heard: l.Heard, messages: func() uint64 { return uint64(l.Counters().Frames.Load()) },
 		})
 	}
 	return nil
@@ -193,16 +197,6 @@ func (g *Gateway) Spool(name string) spool.Stats {
 		return g.events.Stats()
 	}
 	return g.telemetry.Stats()
-}
-
-// feeds counts the sources that work and all.
-func (g *Gateway) feeds() (up, configured uint64) {
-	for _, s := range g.sources {
-		if s.up() {
-			up++
-		}
-	}
-	return up, uint64(len(g.sources))
 }
 
 // Run serves the sources and carries records until ctx ends. Sources end first;

@@ -87,7 +87,7 @@ func TestAHeartbeatSaysWhatWaits(t *testing.T) {
 	c.setDown(false)
 	told := func(depth uint64) func() bool {
 		return func() bool {
-			return slices.ContainsFunc(c.of(record.Heartbeat), func(l record.Line) bool {
+			return slices.ContainsFunc(c.beats(record.HeartbeatMeasurement), func(l record.Line) bool {
 				h := l.Heartbeat()
 				return h.TelemetryDepth == depth && h.EventsDepth > 0
 			})
@@ -95,11 +95,11 @@ func TestAHeartbeatSaysWhatWaits(t *testing.T) {
 	}
 	require.Eventually(t, told(5), soon, 5*time.Millisecond, "no heartbeat told of the five that waited")
 	require.Eventually(t, func() bool {
-		beats := c.of(record.Heartbeat)
+		beats := c.beats(record.HeartbeatMeasurement)
 		h := beats[len(beats)-1].Heartbeat()
 		return h.TelemetryDepth == 0 && h.OldestSeconds < 1
 	}, soon, 5*time.Millisecond, "after the outage nothing waits")
-	first := c.of(record.Heartbeat)[0].Heartbeat()
+	first := c.beats(record.HeartbeatMeasurement)[0].Heartbeat()
 	require.Equal(t, "edge-1", first.Gateway)
 	require.Equal(t, "north", first.Site)
 	require.Equal(t, uint64(2), first.FeedsConfigured)

@@ -7,10 +7,13 @@ import (
 	"medfleet"
 )
 
-// lastHeard is when the newest message of a source came.
-type lastHeard struct{ at atomic.Int64 }
+// lastHeard is when the newest message of a source came, and how many have.
+type lastHeard struct{ at, count atomic.Int64 }
 
-func (h *lastHeard) set(at medfleet.Millis) { h.at.Store(int64(at)) }
+func (h *lastHeard) set(at medfleet.Millis) {
+	h.at.Store(int64(at))
+	h.count.Add(1)
+}
 
 // time is zero if none ever came.
 func (h *lastHeard) time() time.Time {
@@ -19,3 +22,5 @@ func (h *lastHeard) time() time.Time {
 	}
 	return time.Time{}
 }
+
+func (h *lastHeard) messages() uint64 { return uint64(h.count.Load()) }

@@ -14,16 +14,13 @@ const Beat = 10 * time.Second
 
 func now() medfleet.Millis { return medfleet.AsMillis(time.Now()) }
 
-// beat sends a heartbeat at once and then regularly until ctx ends. It travels with
-// the events: a disk full of readings must not make a gateway look dead.
+// beat sends a heartbeat at once and then regularly until ctx ends.
 func (g *Gateway) beat(ctx context.Context) error {
 	t := time.NewTicker(g.config.Beat)
 	defer t.Stop()
-	var encoder record.Encoder
 	for {
-		h := g.heartbeat()
-		line := encoder.Heartbeat(nil, &h)
-		if err := g.keeper.own(ctx, g.keeper.events, Events, record.Heartbeat, line, h.Time); err != nil && ctx.Err() == nil {
+		at := now()
+		if err := g.keeper.beat(ctx, g.tell(at), at); err != nil && ctx.Err() == nil {
 			g.log.Warn("heartbeat not kept", "error", err)
 		}
 		select {
@@ -34,14 +31,38 @@ func (g *Gateway) beat(ctx context.Context) error {
 	}
 }
 
-func (g *Gateway) heartbeat() medfleet.Heartbeat {
+// tell gives the lines of a heartbeat: one for each feed, then the gateway's own,
+// which closes them.
+func (g *Gateway) tell(at medfleet.Millis) [][]byte {
+	var encoder record.Encoder
+	h := g.heartbeat(at)
+	lines := make([][]byte, 0, len(g.sources)+1)
+	for i := range g.sources {
+		f := g.sources[i].report(time.Now())
+		f.Gateway, f.Site, f.Time = h.Gateway, h.Site, at
+		if f.Up {
+			h.FeedsUp++
+		}
+		lines = append(lines, encoder.Feed(nil, &f))
+	}
+	return append(lines, encoder.Heartbeat(nil, &h))
+}
+
+func (s *source) report(now time.Time) medfleet.FeedReport {
+	f := medfleet.FeedReport{Feed: s.name, Up: s.up(), Silent: -1, Messages: s.messages()}
+	if heard := s.heard(); !heard.IsZero() {
+		f.Silent = max(0, now.Sub(heard))
+	}
+	return f
+}
+
+func (g *Gateway) heartbeat(at medfleet.Millis) medfleet.Heartbeat {
 	events, telemetry := waiting(g.events), waiting(g.telemetry)
-	up, configured := g.feeds()
 	return medfleet.Heartbeat{
-		Gateway: g.config.ID, Site: g.config.Site, Time: now(),
+		Gateway: g.config.ID, Site: g.config.Site, Time: at,
 		EventsDepth: events.Pending, TelemetryDepth: telemetry.Pending,
-		OldestSeconds: max(events.Age, telemetry.Age).Seconds(),
-		FeedsUp:       up, FeedsConfigured: configured,
+		OldestSeconds:   max(events.Age, telemetry.Age).Seconds(),
+		FeedsConfigured: uint64(len(g.sources)),
 	}
 }
 

@@ -35,6 +35,7 @@ type HL7Config struct {
 // became is durable; which cause gets which answer is one table, in verdict.
 type hl7Keeper struct {
 	keeper  *keeper
+	feed    string // its name, in the heartbeat and on every record
 	dead    *deadLetters
 	counts  *Counts
 	mapper  *pcd.Mapper
@@ -126,12 +127,14 @@ func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, rece
 // gather makes a batch of what the message became.
 func (h *hl7Keeper) gather(w *worker, received medfleet.Millis) *batch {
 	b := &w.batch
-	b.received, b.key = received, maphash.Bytes(h.seed, w.message.Raw())
+	b.feed, b.received, b.key = h.feed, received, maphash.Bytes(h.seed, w.message.Raw())
 	b.observations, b.events = b.observations[:0], b.events[:0]
 	for i := range w.result.Observations {
+		w.result.Observations[i].DeviceTime = w.result.ObservationMarks[i].DeviceTime
 		b.observations = append(b.observations, flagged[medfleet.Observation]{&w.result.Observations[i], hl7Flags(w.result.ObservationMarks[i])})
 	}
 	for i := range w.result.Events {
+		w.result.Events[i].DeviceTime = w.result.EventMarks[i].DeviceTime
 		b.events = append(b.events, flagged[medfleet.Event]{&w.result.Events[i], hl7Flags(w.result.EventMarks[i])})
 	}
 	return b

@@ -20,6 +20,7 @@ const (
 
 // batch is what one message became: the unit of custody.
 type batch struct {
+	feed         string // the way by which it came
 	received     medfleet.Millis
 	observations []flagged[medfleet.Observation]
 	events       []flagged[medfleet.Event]
@@ -124,6 +125,7 @@ func (k *keeper) put(log Custody, s *scratch, encode func()) (uint64, error) {
 func (k *keeper) encodeEvents(s *scratch, b *batch) {
 	for _, e := range b.events {
 		k.places.complete(&e.value.Equipment)
+		e.value.Feed = b.feed
 		s.line = s.encoder.Event(s.line[:0], e.value)
 		k.seal(s, b.received, record.Event, e.flags, Events)
 	}
@@ -132,6 +134,7 @@ func (k *keeper) encodeEvents(s *scratch, b *batch) {
 func (k *keeper) encodeObservations(s *scratch, b *batch) {
 	for i, o := range b.observations {
 		k.places.complete(&o.value.Equipment)
+		o.value.Feed = b.feed
 		o.value.Time = k.ties.settle(o.value.Device, o.value.Time, b.key+uint64(i))
 		s.line = s.encoder.Observation(s.line[:0], o.value)
 		k.seal(s, b.received, record.Observation, o.flags, Telemetry)
@@ -149,12 +152,17 @@ func (k *keeper) seal(s *scratch, received medfleet.Millis, kind record.Kind, fl
 	s.ends = append(s.ends, len(s.buffer))
 }
 
-// own keeps a record that the gateway makes itself, such as its heartbeat.
-func (k *keeper) own(ctx context.Context, log Custody, stream string, kind record.Kind, line []byte, at medfleet.Millis) error {
-	e := record.Envelope{Kind: kind, Received: at, Gateway: k.gateway, Stream: []byte(stream), Line: line}
-	last, err := log.Enqueue(e.Append(nil))
+// beat keeps the lines of one heartbeat, together and in order. It travels with
+// the events: a disk full of readings must not make a gateway look dead.
+func (k *keeper) beat(ctx context.Context, lines [][]byte, at medfleet.Millis) error {
+	payloads := make([][]byte, len(lines))
+	for i, line := range lines {
+		e := record.Envelope{Kind: record.Heartbeat, Received: at, Gateway: k.gateway, Stream: []byte(Events), Line: line}
+		payloads[i] = e.Append(nil)
+	}
+	last, err := k.events.Enqueue(payloads...)
 	if err != nil {
 		return err
 	}
-	return log.WaitDurable(ctx, last)
+	return k.events.WaitDurable(ctx, last)
 }

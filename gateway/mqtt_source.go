@@ -16,6 +16,7 @@ import (
 // mqttKeeper makes records of MQTT messages and waits until they are durable.
 type mqttKeeper struct {
 	keeper  *keeper
+	feed    string // its name, in the heartbeat and on every record
 	site    string // of devices whose topic names none that can be read
 	dead    *deadLetters
 	counts  *Counts
@@ -85,14 +86,16 @@ func (m *mqttKeeper) enqueue(msg mqtt.Message, received medfleet.Millis) (receip
 	}
 	m.counts.Dropped.Add(uint64(said.Dropped))
 	m.counts.Implausible.Add(uint64(said.Refused))
-	b := batch{received: received, key: said.Key}
+	b := batch{feed: m.feed, received: received, key: said.Key}
 	flags := mqttFlags(said)
 	if said.Observation != nil {
 		said.Observation.Site = cmp.Or(said.Observation.Site, m.site)
+		said.Observation.DeviceTime = said.DeviceTime
 		b.observations = []flagged[medfleet.Observation]{{said.Observation, flags}}
 	}
 	if said.Event != nil {
 		said.Event.Site = cmp.Or(said.Event.Site, m.site)
+		said.Event.DeviceTime = said.DeviceTime
 		b.events = []flagged[medfleet.Event]{{said.Event, flags}}
 	}
 	return m.keeper.keep(&b), nil

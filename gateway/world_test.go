@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -112,6 +113,11 @@ func (c *centre) of(kind record.Kind) (list []record.Line) {
 		}
 	}
 	return list
+}
+
+// beats gives the lines of heartbeats that have arrived, of a measurement.
+func (c *centre) beats(measurement string) []record.Line {
+	return slices.DeleteFunc(c.of(record.Heartbeat), func(l record.Line) bool { return l.Measurement != measurement })
 }
 
 // edge is a gateway at work.

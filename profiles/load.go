@@ -158,8 +158,8 @@ var nameForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // Reserved measurements and fields that a class or a metric may not take.
 var (
-	reservedClasses = []medfleet.Class{"event", "usage", "fleet", "alarm", "gateway", "gap"}
-	reservedMetrics = []string{"gateway", "device", "class", "model", "site", "unit", "time"}
+	reservedClasses = []medfleet.Class{"event", "usage", "fleet", "alarm", "gateway", "feed", "gap"}
+	reservedMetrics = []string{"gateway", "feed", "device_time", "device", "class", "model", "site", "unit", "time"}
 )
 
 // complete checks a profile and adds its groups' metrics and the metric "state".

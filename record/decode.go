@@ -2,6 +2,7 @@ package record
 
 import (
 	"strconv"
+	"time"
 
 	"medfleet"
 )
@@ -28,15 +29,19 @@ func (l *Line) Equipment() medfleet.Equipment {
 
 // Observation fills o from the line of an observation; o's readings are reused.
 func (l *Line) Observation(o *medfleet.Observation) {
-	o.Equipment, o.Time, o.Gateway = l.Equipment(), l.Time, ""
+	o.Equipment, o.Time, o.DeviceTime, o.Gateway, o.Feed = l.Equipment(), l.Time, 0, "", ""
 	o.Readings = o.Readings[:0]
 	for i := range l.Fields {
 		f := &l.Fields[i]
 		switch {
+		case f.Key == DeviceTimeField:
+			o.DeviceTime = medfleet.Millis(f.Number)
 		case !f.IsText:
 			o.Readings = append(o.Readings, medfleet.Reading{Metric: f.Key, Value: f.Number})
 		case f.Key == "gateway":
 			o.Gateway = f.Text
+		case f.Key == "feed":
+			o.Feed = f.Text
 		}
 	}
 }
@@ -48,7 +53,7 @@ func (l *Line) Event() medfleet.Event {
 		ID:        l.Text("id"), Time: l.Time,
 		Condition: l.Tag("condition"), Phase: medfleet.Phase(l.Tag("phase")), Code: l.Tag("code"),
 		Text: l.Text("text"), Priority: l.Text("priority"), Kind: medfleet.Kind(l.Text("kind")),
-		Gateway: l.Text("gateway"),
+		Gateway: l.Text("gateway"), Feed: l.Text("feed"), DeviceTime: medfleet.Millis(l.Number(DeviceTimeField)),
 	}
 }
 
@@ -64,10 +69,26 @@ func (l *Line) Gap() medfleet.Gap {
 
 // Heartbeat gives what a gateway says of itself.
 func (l *Line) Heartbeat() medfleet.Heartbeat {
+	_, known := l.number("clock_offset_seconds")
 	return medfleet.Heartbeat{
 		Gateway: l.Tag("gateway"), Site: l.Tag("site"), Time: l.Time,
 		EventsDepth: uint64(l.Number("events_depth")), TelemetryDepth: uint64(l.Number("telemetry_depth")),
-		OldestSeconds: l.Number("oldest_seconds"), ClockOffset: l.Number("clock_offset_seconds"),
+		OldestSeconds: l.Number("oldest_seconds"), ClockOffset: l.Number("clock_offset_seconds"), ClockKnown: known,
 		FeedsUp: uint64(l.Number("feeds_up")), FeedsConfigured: uint64(l.Number("feeds_configured")),
 	}
 }
+
+// Feed gives what a gateway says of one of its feeds.
+func (l *Line) Feed() medfleet.FeedReport {
+	f := medfleet.FeedReport{
+		Gateway: l.Tag("gateway"), Site: l.Tag("site"), Feed: l.Tag("feed"), Time: l.Time,
+		Up: l.Number("up") != 0, Silent: -1, Messages: uint64(l.Number("messages")),
+	}
+	if seconds, ok := l.number("silent_seconds"); ok {
+		f.Silent = time.Duration(min(seconds, maxSilent.Seconds()) * float64(time.Second))
+	}
+	return f
+}
+
+// maxSilent bounds how long a feed can say that it has heard nothing.
+const maxSilent = 10 * 365 * 24 * time.Hour

@@ -18,7 +18,12 @@ const (
 	EventMeasurement     = "event"
 	GapMeasurement       = "gap"
 	HeartbeatMeasurement = "gateway"
+	FeedMeasurement      = "feed"
 )
+
+// DeviceTimeField holds a device's own time in ms, where it is not plausible and
+// the line's is its receiver's. It is a number that is no metric.
+const DeviceTimeField = "device_time"
 
 // Encoder writes lines. It cleans what line protocol cannot carry, so that
 // whatever a device sends becomes a valid line: control characters in tags and
@@ -39,7 +44,7 @@ func (e *Encoder) Observation(dst []byte, o *medfleet.Observation) []byte {
 			e.enc.AddField(o.Readings[i].Metric, v)
 		}
 	}
-	e.text("gateway", o.Gateway)
+	e.from(o.Gateway, o.Feed, o.DeviceTime)
 	return e.end(dst, o.Time)
 }
 
@@ -58,8 +63,18 @@ func (e *Encoder) Event(dst []byte, ev *medfleet.Event) []byte {
 	e.text("text", ev.Text)
 	e.text("priority", ev.Priority)
 	e.text("kind", string(ev.Kind))
-	e.text("gateway", ev.Gateway)
+	e.from(ev.Gateway, ev.Feed, ev.DeviceTime)
 	return e.end(dst, ev.Time)
+}
+
+// from writes how a record came in, and the device's own time where it is not the
+// line's.
+func (e *Encoder) from(gateway, feed string, deviceTime medfleet.Millis) {
+	e.text("gateway", gateway)
+	e.text("feed", feed)
+	if deviceTime != 0 {
+		e.enc.AddField(DeviceTimeField, lineprotocol.IntValue(int64(deviceTime)))
+	}
 }
 
 // Gap appends a gap's line to dst; its time is when the loss ended.
@@ -85,10 +100,32 @@ func (e *Encoder) Heartbeat(dst []byte, h *medfleet.Heartbeat) []byte {
 	e.number("events_depth", float64(h.EventsDepth))
 	e.number("telemetry_depth", float64(h.TelemetryDepth))
 	e.number("oldest_seconds", h.OldestSeconds)
-	e.number("clock_offset_seconds", h.ClockOffset)
+	if h.ClockKnown {
+		e.number("clock_offset_seconds", h.ClockOffset)
+	}
 	e.number("feeds_up", float64(h.FeedsUp))
 	e.number("feeds_configured", float64(h.FeedsConfigured))
 	return e.end(dst, h.Time)
+}
+
+// Feed appends what a gateway says of one of its feeds to dst. The reports of all
+// its feeds come before the heartbeat of the same time, which closes them: a feed
+// that is not among them is configured no more.
+func (e *Encoder) Feed(dst []byte, f *medfleet.FeedReport) []byte {
+	e.start(FeedMeasurement)
+	e.tag("feed", f.Feed)
+	e.tag("gateway", f.Gateway)
+	e.tag("site", f.Site)
+	up := 0.0
+	if f.Up {
+		up = 1
+	}
+	e.number("up", up)
+	if f.Silent >= 0 {
+		e.number("silent_seconds", f.Silent.Seconds())
+	}
+	e.number("messages", float64(f.Messages))
+	return e.end(dst, f.Time)
 }
 
 func (e *Encoder) start(measurement string) {

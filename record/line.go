@@ -55,12 +55,17 @@ func (l *Line) Text(key string) string {
 
 // Number gives a field's number, 0 when there is none.
 func (l *Line) Number(key string) float64 {
+	n, _ := l.number(key)
+	return n
+}
+
+func (l *Line) number(key string) (n float64, ok bool) {
 	for i := range l.Fields {
 		if l.Fields[i].Key == key && !l.Fields[i].IsText {
-			return l.Fields[i].Number
+			return l.Fields[i].Number, true
 		}
 	}
-	return 0
+	return 0, false
 }
 
 // Bounds of a line: more tags or fields than any profile has are refused.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,7 +17,7 @@ import (
 func pump() medfleet.Observation {
 	return medfleet.Observation{
 		Equipment: medfleet.Equipment{Device: "pump-17", Class: "infusion_pump", Model: "Alpha 3", Site: "north", Unit: "ICU 2"},
-		Time:      1_790_000_000_123, Gateway: "edge-1",
+		Time:      1_790_000_000_123, DeviceTime: -1, Gateway: "edge-1", Feed: "hl7",
 		Readings: []medfleet.Reading{{Metric: "state", Value: 2}, {Metric: "battery_charge", Value: 87.5}, {Metric: "operating_hours", Value: 12043}},
 	}
 }
@@ -25,7 +26,7 @@ func alert() medfleet.Event {
 	return medfleet.Event{
 		Equipment: pump().Equipment, ID: "00112233445566778899aabbccddeeff", Time: 1_790_000_000_456,
 		Condition: "battery_low", Phase: medfleet.Start, Code: "196802^MDC_EVT_BATT_LO^MDC", Text: `battery "low", says \ it`,
-		Priority: "high", Kind: medfleet.Technical, Gateway: "edge-1",
+		Priority: "high", Kind: medfleet.Technical, Gateway: "edge-1", Feed: "mqtt broker", DeviceTime: 946_684_800_000,
 	}
 }
 
@@ -73,11 +74,33 @@ func TestEveryKindComesBackAsItWas(t *testing.T) {
 	t.Run("heartbeat", func(t *testing.T) {
 		want := medfleet.Heartbeat{
 			Gateway: "edge-1", Site: "north", Time: 1_790_000_000_000, EventsDepth: 3, TelemetryDepth: 4,
-			OldestSeconds: 1.5, ClockOffset: -0.25, FeedsUp: 1, FeedsConfigured: 2,
+			OldestSeconds: 1.5, ClockOffset: -0.25, ClockKnown: true, FeedsUp: 1, FeedsConfigured: 2,
 		}
 		l := decode(t, e.Heartbeat(nil, &want))
 		require.Equal(t, want, l.Heartbeat())
+		require.Equal(t, record.HeartbeatMeasurement, l.Measurement)
+		want.ClockOffset, want.ClockKnown = 0, false
+		l = decode(t, e.Heartbeat(nil, &want))
+		require.Equal(t, want, l.Heartbeat(), "a clock that nobody has compared is not one that is right")
 	})
+	t.Run("feed", func(t *testing.T) {
+		for _, silent := range []time.Duration{-1, 0, 1500 * time.Millisecond, 400 * 24 * time.Hour} {
+			want := medfleet.FeedReport{Gateway: "edge-1", Site: "north", Feed: "mqtt broker", Time: 1_790_000_000_000, Up: silent == 0, Silent: silent, Messages: 1 << 40}
+			l := decode(t, e.Feed(nil, &want))
+			require.Equal(t, want, l.Feed())
+			require.Equal(t, record.FeedMeasurement, l.Measurement)
+		}
+	})
+}
+
+func TestARecordWithoutAFeedIsReadAsBefore(t *testing.T) {
+	l := decode(t, []byte(`infusion_pump,class=infusion_pump,device=pump-17,site=north battery_charge=87.5,gateway="edge-1" 1790000000123`))
+	var o medfleet.Observation
+	o.Feed, o.DeviceTime = "left over", 5
+	l.Observation(&o)
+	require.Equal(t, "edge-1", o.Gateway)
+	require.Empty(t, o.Feed)
+	require.Zero(t, o.DeviceTime)
 }
 
 func TestWhatALineCannotCarryIsCleaned(t *testing.T) {
@@ -146,7 +169,7 @@ func TestNoTimeMakesARecordDisappear(t *testing.T) {
 func TestAnEncoderGoesOnAfterWhatItCouldNotEncode(t *testing.T) {
 	var e record.Encoder
 	o := pump()
-	o.Readings, o.Gateway = nil, ""
+	o.Readings, o.Gateway, o.Feed, o.DeviceTime = nil, "", "", 0
 	require.Equal(t, "before", string(e.Observation([]byte("before"), &o)), "a line needs a field")
 	good := pump()
 	l := decode(t, e.Observation(nil, &good))

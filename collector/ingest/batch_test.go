@@ -29,6 +29,10 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 		var e record.Encoder
 		return e.Gap(nil, &medfleet.Gap{Gateway: gateway, Site: "north", Stream: "telemetry", Epoch: 1, First: 1, Last: 2, Count: 2, Reason: "expired"})
 	}
+	feed := func(gateway, name string) []byte {
+		var e record.Encoder
+		return e.Feed(nil, &medfleet.FeedReport{Gateway: gateway, Site: "north", Feed: name, Time: 1_790_000_000_000, Silent: -1})
+	}
 	for name, c := range map[string]struct {
 		kind record.Kind
 		line []byte
@@ -36,6 +40,15 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 	}{
 		"an event":                     {record.Event, event(func(*medfleet.Event) {}), ""},
 		"a heartbeat":                  {record.Heartbeat, beat("edge-1"), ""},
+		"a feed":                       {record.Heartbeat, feed("edge-1", "mqtt broker"), ""},
+		"an event by a feed":           {record.Event, event(func(e *medfleet.Event) { e.Feed, e.DeviceTime = "hl7", -5 }), ""},
+		"an observation by a feed":     {record.Observation, []byte(`infusion_pump,device=p battery_charge=5,device_time=-5i,feed="hl7",gateway="edge-1" 1`), ""},
+		"a feed without a name":        {record.Heartbeat, feed("edge-1", ""), "tag feed"},
+		"a feed of another gateway":    {record.Heartbeat, feed("edge-2", "hl7"), "another gateway"},
+		"a feed with words":            {record.Heartbeat, []byte(`feed,feed=hl7,gateway=edge-1 note="Smith" 1`), `"note"`},
+		"a feed's name of other shape": {record.Heartbeat, []byte(`feed,feed=<Smith>,gateway=edge-1 up=1 1`), "tag feed"},
+		"text in the feed's place":     {record.Observation, []byte(`infusion_pump,device=p feed="Smith, John; 4711" 1`), "feed"},
+		"a device's time as text":      {record.Observation, []byte(`infusion_pump,device=p device_time="Smith" 1`), "device_time"},
 		"a gap":                        {record.Gap, lost("edge-1"), ""},
 		"a ward in its own language":   {record.Event, event(func(e *medfleet.Event) { e.Unit = "Chirurgie Öst / 4#2"; e.Model = "Alpha (3)" }), ""},
 		"an unknown class":             {record.Observation, []byte("toaster,device=t1 heat=5 1"), `"toaster"`},

@@ -21,11 +21,14 @@ type checker struct{ profiles *profiles.Set }
 var (
 	deviceTags  = []string{"class", "device", "model", "site", "unit"}
 	eventTags   = []string{"class", "code", "condition", "device", "model", "phase", "site", "unit"}
-	eventTexts  = []string{"id", "text", "priority", "kind", "gateway"}
+	eventTexts  = []string{"id", "text", "priority", "kind", "gateway", "feed"}
+	eventTimes  = []string{record.DeviceTimeField}
 	gatewayTags = []string{"gateway", "site"}
+	feedTags    = []string{"feed", "gateway", "site"}
 	gapTexts    = []string{"stream", "reason", "epoch"}
 	gapNumbers  = []string{"first", "last", "count", "from"}
 	beatNumbers = []string{"events_depth", "telemetry_depth", "oldest_seconds", "clock_offset_seconds", "feeds_up", "feeds_configured"}
+	feedNumbers = []string{"up", "silent_seconds", "messages"}
 	priorities  = []string{"", "high", "medium", "low", "none"}
 	kinds       = []medfleet.Kind{"", medfleet.Technical, medfleet.Clinical, medfleet.Advisory}
 	phases      = []medfleet.Phase{medfleet.Start, medfleet.Continue, medfleet.End, medfleet.Instant}
@@ -38,9 +41,11 @@ func (c checker) kind(l *record.Line, gateway bool) (record.Kind, error) {
 	case l.Measurement == record.EventMeasurement:
 		return record.Event, c.event(l, gateway)
 	case gateway && l.Measurement == record.HeartbeatMeasurement:
-		return record.Heartbeat, own(l, nil, beatNumbers)
+		return record.Heartbeat, own(l, gatewayTags, nil, beatNumbers)
+	case gateway && l.Measurement == record.FeedMeasurement:
+		return record.Heartbeat, errors.Join(own(l, feedTags, nil, feedNumbers), nameless(l))
 	case gateway && l.Measurement == record.GapMeasurement:
-		return record.Gap, own(l, gapTexts, gapNumbers)
+		return record.Gap, own(l, gatewayTags, gapTexts, gapNumbers)
 	}
 	p, ok := c.profiles.Class(medfleet.Class(l.Measurement))
 	if !ok {
@@ -50,14 +55,21 @@ func (c checker) kind(l *record.Line, gateway bool) (record.Kind, error) {
 }
 
 // own checks a line in which a gateway tells of itself.
-func own(l *record.Line, texts, numbers []string) error {
-	if err := errors.Join(tags(l, gatewayTags), fields(l, texts, numbers), place(l)); err != nil {
+func own(l *record.Line, allowed, texts, numbers []string) error {
+	if err := errors.Join(tags(l, allowed), fields(l, texts, numbers), place(l)); err != nil {
 		return err
 	}
 	for i := range l.Fields {
 		if f := &l.Fields[i]; f.Number < 0 && f.Key != "clock_offset_seconds" {
 			return fmt.Errorf("field %s of %s is negative", f.Key, l.Measurement)
 		}
+	}
+	return nil
+}
+
+func nameless(l *record.Line) error {
+	if l.Tag("feed") == "" {
+		return errors.New("tag feed is missing: which one is it about?")
 	}
 	return nil
 }
@@ -79,7 +91,7 @@ func (c checker) observation(p *profiles.Profile, l *record.Line) error {
 	}
 	for i := range l.Fields {
 		f := &l.Fields[i]
-		if f.Key == "gateway" && f.IsText && named(f.Text) {
+		if (f.Key == "gateway" || f.Key == "feed") && f.IsText && named(f.Text) || f.Key == record.DeviceTimeField && !f.IsText {
 			continue
 		}
 		m, ok := p.Metric(f.Key)
@@ -98,7 +110,7 @@ func (c checker) observation(p *profiles.Profile, l *record.Line) error {
 }
 
 func (c checker) event(l *record.Line, gateway bool) error {
-	if err := errors.Join(tags(l, eventTags), fields(l, eventTexts, nil), equipment(l)); err != nil {
+	if err := errors.Join(tags(l, eventTags), fields(l, eventTexts, eventTimes), equipment(l)); err != nil {
 		return err
 	}
 	if _, ok := c.profiles.Class(medfleet.Class(l.Tag("class"))); !ok {
@@ -134,7 +146,7 @@ func equipment(l *record.Line) error {
 }
 
 func place(l *record.Line) error {
-	for _, key := range []string{"model", "site", "unit", "code"} {
+	for _, key := range []string{"model", "site", "unit", "code", "feed"} {
 		if !named(l.Tag(key)) {
 			return fmt.Errorf("tag %s is not at most 64 of letters, digits, blank and . _ - : / + ^ # ( )", key)
 		}

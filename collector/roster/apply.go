@@ -33,7 +33,9 @@ func (r *Roster) Apply(sequence uint64, e *record.Envelope, l *record.Line) *med
 	case record.Event:
 		return r.happen(sequence, e, l)
 	case record.Heartbeat:
-		r.beat(e, l)
+		if l.Measurement == record.HeartbeatMeasurement {
+			r.beat(e, l)
+		}
 	case record.Gap:
 		r.counts.Gaps++
 		r.pending.gaps = append(r.pending.gaps, l.Gap())
@@ -73,7 +75,7 @@ func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *m
 	s.Readings = s.Readings[:0]
 	for i := range l.Fields {
 		f := &l.Fields[i]
-		if f.IsText {
+		if f.IsText || f.Key == record.DeviceTimeField {
 			continue
 		}
 		s.Readings = append(s.Readings, medfleet.Reading{Metric: f.Key, Value: f.Number})

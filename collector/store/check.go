@@ -54,7 +54,7 @@ func (p *Point) CheckSamples(now medfleet.Millis) (RefusedPoint, bool) {
 }
 
 // CheckTags is the part of Check that is about the measurement, the Equipment
-// and the Gateway.
+// the Gateway and the Feed.
 func (p *Point) CheckTags() (RefusedPoint, bool) {
 	if !Name(p.Measurement) {
 		return RefuseName("measurement")
@@ -66,7 +66,7 @@ func (p *Point) CheckTags() (RefusedPoint, bool) {
 		return refuse(BadTag, "it names neither device nor gateway, class, site or unit: send at least one")
 	}
 	for _, tag := range [...]struct{ key, value string }{
-		{"class", string(p.Class)}, {"model", p.Model}, {"site", p.Site}, {"unit", string(p.Unit)}, {"gateway", p.Gateway},
+		{"class", string(p.Class)}, {"model", p.Model}, {"site", p.Site}, {"unit", string(p.Unit)}, {"gateway", p.Gateway}, {"feed", p.Feed},
 	} {
 		if !tagValue(tag.value) {
 			return refuse(BadTag, "%s: want at most %d bytes of printable UTF-8 without blanks at its ends and without a backslash at its end", tag.key, record.MaxTag)

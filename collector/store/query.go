@@ -41,7 +41,7 @@ var (
 // Query asks for the history of one metric.
 //
 // Devices are all the ids that a device has had; what they reported is read as
-// one series, and so is what a device reported from different units. Gateway,
+// one series, and so is what a device reported from different units. Gateway, Feed,
 // Class, Site and Unit narrow the question where they are not empty; at least
 // one of them, or a device, must be given. Where two of the series have a sample
 // in the same millisecond, one of them is given.
@@ -50,6 +50,7 @@ type Query struct {
 	Metric      string
 	Devices     []medfleet.DeviceID
 	Gateway     string
+	Feed        string
 	Class       medfleet.Class
 	Site        string
 	Unit        medfleet.CareUnit
@@ -105,12 +106,12 @@ func (q *Query) checkWhose() error {
 			return bad("device %d: want letters, digits, dots, underscores, colons and hyphens", i+1)
 		}
 	}
-	if len(q.Devices) == 0 && q.Gateway == "" && q.Class == "" && q.Site == "" && q.Unit == "" {
-		return bad("devices: name a device, or else a gateway, class, site or unit")
+	if len(q.Devices) == 0 && q.Gateway == "" && q.Feed == "" && q.Class == "" && q.Site == "" && q.Unit == "" {
+		return bad("devices: name a device, or else a gateway, feed, class, site or unit")
 	}
-	for _, s := range []string{q.Gateway, string(q.Class), q.Site, string(q.Unit)} {
+	for _, s := range []string{q.Gateway, q.Feed, string(q.Class), q.Site, string(q.Unit)} {
 		if !tagValue(s) {
-			return bad("gateway, class, site, unit: want at most %d bytes of printable UTF-8", record.MaxTag)
+			return bad("gateway, feed, class, site, unit: want at most %d bytes of printable UTF-8", record.MaxTag)
 		}
 	}
 	return nil

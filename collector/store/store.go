@@ -18,16 +18,18 @@ import (
 
 // Point is what one device, gateway or part of the fleet measured at one
 // millisecond: floats only, each in the unit of its profile. Measurement is the
-// class of a device, "gateway", "fleet" and the like.
+// class of a device, "gateway", "feed", "fleet" and the like.
 //
 // The series of a field is named by the measurement, the field's metric, the
-// five words of Equipment and Gateway; empty words are left out. A device's
+// five words of Equipment, Gateway and Feed; empty words are left out. A device's
 // observation has Equipment and no Gateway, a gateway's heartbeat has Gateway
-// and Site, a count over the fleet has Class, Site and Unit.
+// and Site, its word on a feed Feed too, a count over the fleet has Class, Site
+// and Unit.
 type Point struct {
 	Measurement string
 	medfleet.Equipment
 	Gateway string
+	Feed    string
 	Time    medfleet.Millis
 	Fields  []medfleet.Reading
 }

@@ -188,7 +188,12 @@ func (c *Contract) when(body *fastjson.Object, received medfleet.Millis, r *Read
 		stamp = 1 // 1970 itself: a clock that was never set, not one that is missing
 	}
 	believed, clamped := medfleet.Believe(stamp, received)
-	r.Clamped = clamped
+	if r.Clamped = clamped; clamped {
+		r.DeviceTime = stamp
+	}
+	if !r.Retained {
+		r.Sent = stamp
+	}
 	return believed, nil
 }
 

@@ -36,6 +36,8 @@ type Reading struct {
 	Key         uint64                // the same when the same message comes again
 	Retained    bool                  // state at an unknown time
 	Clamped     bool                  // its time was not plausible: the receiver's is used
+	DeviceTime  medfleet.Millis       // its own time when Clamped
+	Sent        medfleet.Millis       // when the device says it sent it, which its clock is judged by; 0 for what a broker kept
 	Dropped     int                   // keys that the profile does not know
 	Refused     int                   // values that cannot be right
 }

@@ -64,6 +64,7 @@ func badPoints() []bad {
 		{"site ends in a backslash", store.BadTag, func(p *store.Point) { p.Site = `north\` }},
 		{"site ends in a blank", store.BadTag, func(p *store.Point) { p.Site = "north " }},
 		{"gateway begins with a blank", store.BadTag, func(p *store.Point) { p.Gateway = " gw" }},
+		{"feed ends in a blank", store.BadTag, func(p *store.Point) { p.Feed = "hl7 " }},
 		{"class not UTF-8", store.BadTag, func(p *store.Point) { p.Class = "\xc0\xaf" }},
 	}
 }

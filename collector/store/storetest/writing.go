@@ -57,11 +57,15 @@ func withoutDevice(s *story) {
 	s.write(
 		store.Point{Measurement: "gateway", Equipment: medfleet.Equipment{Site: "north"}, Gateway: "gw-1", Time: s.now, Fields: depth},
 		store.Point{Measurement: "gateway", Equipment: medfleet.Equipment{Site: "north"}, Gateway: "gw-2", Time: s.ago(time.Second), Fields: depth},
+		store.Point{Measurement: "feed", Equipment: medfleet.Equipment{Site: "north"}, Gateway: "gw-1", Feed: "hl7", Time: s.now, Fields: []medfleet.Reading{{Metric: "up", Value: 1}}},
+		store.Point{Measurement: "feed", Equipment: medfleet.Equipment{Site: "north"}, Gateway: "gw-1", Feed: "mqtt", Time: s.now, Fields: []medfleet.Reading{{Metric: "up", Value: 0}}},
 		beds("ICU", 7), beds("4W", 1))
 	q := store.Query{Measurement: "gateway", Metric: "events_depth", Gateway: "gw-1", From: s.ago(time.Hour), To: s.now + 1}
 	require.Equal(s, []store.Sample{{Time: s.now, Value: 12}}, s.read(q))
 	q.Gateway, q.Site = "", "north"
 	require.Len(s, s.read(q), 2, "all gateways of a site")
+	q = store.Query{Measurement: "feed", Metric: "up", Feed: "hl7", From: s.ago(time.Hour), To: s.now + 1}
+	require.Equal(s, []store.Sample{{Time: s.now, Value: 1}}, s.read(q), "of two feeds of one gateway")
 	q = store.Query{Measurement: "fleet", Metric: "in_use", Class: "ventilator", Site: "north", Unit: "ICU", From: s.ago(time.Hour), To: s.now + 1}
 	require.Equal(s, []store.Sample{{Time: s.now, Value: 7}}, s.read(q))
 }

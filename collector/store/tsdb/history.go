@@ -86,6 +86,7 @@ func matchers(q *store.Query) ([]*labels.Matcher, error) {
 	m := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, nameLabel, seriesName(q.Measurement, q.Metric))}
 	for _, l := range [...]labels.Label{
 		{Name: gatewayLabel, Value: q.Gateway},
+		{Name: feedLabel, Value: q.Feed},
 		{Name: classLabel, Value: string(q.Class)},
 		{Name: siteLabel, Value: q.Site},
 		{Name: unitLabel, Value: string(q.Unit)},

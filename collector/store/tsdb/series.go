@@ -14,6 +14,7 @@ type owner struct {
 	measurement string
 	medfleet.Equipment
 	gateway string
+	feed    string
 }
 
 // series is one series as the engine knows it.
@@ -91,6 +92,7 @@ const (
 	nameLabel    = "__name__"
 	classLabel   = "class"
 	deviceLabel  = "device"
+	feedLabel    = "feed"
 	gatewayLabel = "gateway"
 	modelLabel   = "model"
 	siteLabel    = "site"
@@ -99,11 +101,12 @@ const (
 
 // labels names an owner's series of one metric.
 func (w *owner) labels(metric string) labels.Labels {
-	b := labels.NewScratchBuilder(7)
+	b := labels.NewScratchBuilder(8)
 	for _, l := range [...]labels.Label{
 		{Name: nameLabel, Value: seriesName(w.measurement, metric)},
 		{Name: classLabel, Value: string(w.Class)},
 		{Name: deviceLabel, Value: string(w.Device)},
+		{Name: feedLabel, Value: w.feed},
 		{Name: gatewayLabel, Value: w.gateway},
 		{Name: modelLabel, Value: w.Model},
 		{Name: siteLabel, Value: w.Site},
@@ -119,5 +122,5 @@ func (w *owner) labels(metric string) labels.Labels {
 func seriesName(measurement, metric string) string { return measurement + ":" + metric }
 
 func ownerOf(p *store.Point) owner {
-	return owner{p.Measurement, p.Equipment, p.Gateway}
+	return owner{p.Measurement, p.Equipment, p.Gateway, p.Feed}
 }

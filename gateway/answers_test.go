@@ -186,11 +186,15 @@ func converse(t *testing.T, address, sends string) (answers []string, closed boo
 	}
 }
 
-// codesOf gives MSA-1 and MSA-2 of all answers in a frame.
+// codesOf gives MSA-1 and MSA-2 of all answers in a frame, whatever separates
+// their fields.
 func codesOf(answer []byte) string {
 	var codes []string
 	for s := range strings.SplitSeq(string(answer), "\r") {
-		if f := strings.Split(s, "|"); f[0] == "MSA" && len(f) > 2 {
+		if len(s) < 4 {
+			continue
+		}
+		if f := strings.Split(s, s[3:4]); f[0] == "MSA" && len(f) > 2 {
 			codes = append(codes, f[1]+" "+f[2])
 		}
 	}

@@ -41,7 +41,7 @@ type Mapper struct {
 	gateway  string
 	senders  []sender
 	terms    termTable
-	units    unitTable
+	units    profiles.Units
 	codes    codeTable
 	open     bool // the sieve lets everything through: the control of its tests
 }
@@ -58,7 +58,7 @@ func New(o Options) (*Mapper, error) {
 	}
 	return &Mapper{
 		profiles: o.Profiles, site: o.Site, gateway: o.Gateway, senders: senders,
-		terms: newTermTable(), units: newUnitTable(), codes: newCodeTable(o.Profiles),
+		terms: newTermTable(), units: profiles.NewUnits(), codes: newCodeTable(o.Profiles),
 	}, nil
 }
 

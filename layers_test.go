@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"gateway/mllp":              {},
 	"gateway/uplink":            {},
 	"gateway/pcd":               {".", "profiles", "gateway/hl7"},
+	"gateway/mapping":           {".", "profiles"},
 	"gateway/mqtt":              {".", "profiles", "gateway/tlsfiles"},
 	"gateway/tlsfiles":          {},
 	"gateway/tlsfiles/tlstest":  {},

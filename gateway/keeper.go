@@ -24,6 +24,7 @@ type batch struct {
 	received     medfleet.Millis
 	observations []flagged[medfleet.Observation]
 	events       []flagged[medfleet.Event]
+	attachments  []flagged[medfleet.Attachment]
 	key          uint64 // the same when the same message comes again
 }
 
@@ -48,11 +49,12 @@ type keeper struct {
 	telemetry Custody
 	ties      *ties
 	places    *places
+	parts     *parts
 	scratch   sync.Pool
 }
 
 func newKeeper(gateway string, events, telemetry Custody) *keeper {
-	k := &keeper{gateway: []byte(gateway), events: events, telemetry: telemetry, ties: newTies(), places: newPlaces()}
+	k := &keeper{gateway: []byte(gateway), events: events, telemetry: telemetry, ties: newTies(), places: newPlaces(), parts: newParts()}
 	k.scratch.New = func() any { return new(scratch) }
 	return k
 }
@@ -70,11 +72,21 @@ type scratch struct {
 type receipt struct {
 	keeper            *keeper
 	events, telemetry uint64
+	parts             bool // the message names parts
 	err               error
 }
 
-// Wait returns nil when everything the message became is durable.
+// Wait returns nil when everything the message became is durable. When it is not
+// the message comes again, and its parts must be told then.
 func (r receipt) Wait(ctx context.Context) error {
+	err := r.wait(ctx)
+	if err != nil && r.err == nil && r.parts {
+		r.keeper.parts.forgetAll()
+	}
+	return err
+}
+
+func (r receipt) wait(ctx context.Context) error {
 	if r.err != nil {
 		return r.err
 	}
@@ -96,8 +108,11 @@ func (r receipt) Wait(ctx context.Context) error {
 func (k *keeper) keep(b *batch) receipt {
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
-	r := receipt{keeper: k}
+	r := receipt{keeper: k, parts: len(b.attachments) > 0}
 	r.events, r.err = k.put(k.events, s, func() { k.encodeEvents(s, b) })
+	if r.err != nil && r.parts {
+		k.parts.forget(b.attachments)
+	}
 	if r.err == nil {
 		r.telemetry, r.err = k.put(k.telemetry, s, func() { k.encodeObservations(s, b) })
 	}
@@ -128,6 +143,12 @@ func (k *keeper) encodeEvents(s *scratch, b *batch) {
 		e.value.Feed = b.feed
 		s.line = s.encoder.Event(s.line[:0], e.value)
 		k.seal(s, b.received, record.Event, e.flags, Events)
+	}
+	for _, a := range b.attachments {
+		if k.parts.news(a, b.received) {
+			s.line = s.encoder.Attachment(s.line[:0], a.value)
+			k.seal(s, b.received, record.Attachment, a.flags, Events)
+		}
 	}
 }
 

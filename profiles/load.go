@@ -158,7 +158,7 @@ var nameForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // Reserved measurements and fields that a class or a metric may not take.
 var (
-	reservedClasses = []medfleet.Class{"event", "usage", "fleet", "alarm", "gateway", "feed", "gap"}
+	reservedClasses = []medfleet.Class{"event", "usage", "fleet", "alarm", "gateway", "feed", "gap", "attachment"}
 	reservedMetrics = []string{"gateway", "feed", "device_time", "device", "class", "model", "site", "unit", "time"}
 )
 

@@ -92,3 +92,11 @@ func (l *Line) Feed() medfleet.FeedReport {
 
 // maxSilent bounds how long a feed can say that it has heard nothing.
 const maxSilent = 10 * 365 * 24 * time.Hour
+
+// Attachment gives the place that the line says a part was seen in.
+func (l *Line) Attachment() medfleet.Attachment {
+	return medfleet.Attachment{
+		Part: medfleet.DeviceID(l.Tag("device")), Parent: medfleet.DeviceID(l.Tag("parent")), Slot: l.Tag("slot"), Site: l.Tag("site"),
+		Type: l.Text("type"), Model: l.Text("model"), Time: l.Time, Gateway: l.Text("gateway"),
+	}
+}

@@ -15,10 +15,11 @@ import (
 
 // Measurements beside the classes of device.
 const (
-	EventMeasurement     = "event"
-	GapMeasurement       = "gap"
-	HeartbeatMeasurement = "gateway"
-	FeedMeasurement      = "feed"
+	EventMeasurement      = "event"
+	GapMeasurement        = "gap"
+	HeartbeatMeasurement  = "gateway"
+	FeedMeasurement       = "feed"
+	AttachmentMeasurement = "attachment"
 )
 
 // DeviceTimeField holds a device's own time in ms, where it is not plausible and
@@ -126,6 +127,20 @@ func (e *Encoder) Feed(dst []byte, f *medfleet.FeedReport) []byte {
 	}
 	e.number("messages", float64(f.Messages))
 	return e.end(dst, f.Time)
+}
+
+// Attachment appends to dst that a part was seen in a parent. It needs a gateway,
+// since a line needs a field.
+func (e *Encoder) Attachment(dst []byte, a *medfleet.Attachment) []byte {
+	e.start(AttachmentMeasurement)
+	e.tag("device", string(a.Part))
+	e.tag("parent", string(a.Parent))
+	e.tag("site", a.Site)
+	e.tag("slot", a.Slot)
+	e.text("type", a.Type)
+	e.text("model", a.Model)
+	e.text("gateway", a.Gateway)
+	return e.end(dst, a.Time)
 }
 
 func (e *Encoder) start(measurement string) {

@@ -5,8 +5,8 @@
 //
 // An envelope is, little-endian:
 //
-//	 0  version   1 byte   1
-//	 1  kind      1 byte   1 observation, 2 event, 3 gap, 4 heartbeat
+//	 0  version   1 byte   the first that knows the kind: 1, or 2 for an attachment
+//	 1  kind      1 byte   1 observation, 2 event, 3 gap, 4 heartbeat, 5 attachment
 //	 2  flags     2 bytes
 //	 4  epoch     8 bytes  the opening of the spool that numbered it
 //	12  sequence  8 bytes  its number in that spool
@@ -16,7 +16,9 @@
 //	    line      the rest
 //
 // On the wire envelopes follow one another, each with its length in front as an
-// unsigned varint. A reader accepts its own version and the one before.
+// unsigned varint. A reader accepts its own version and the one before; since a
+// record carries the lowest version that can tell it, one of version 1 goes on
+// reading all but attachments, and says of those that it must be upgraded.
 package record
 
 import (
@@ -36,6 +38,7 @@ const (
 	Event
 	Gap
 	Heartbeat
+	Attachment
 )
 
 // String names the kind as it is written in logs.
@@ -49,6 +52,8 @@ func (k Kind) String() string {
 		return "gap"
 	case Heartbeat:
 		return "heartbeat"
+	case Attachment:
+		return "attachment"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }
@@ -67,12 +72,20 @@ const (
 )
 
 const (
-	version    = 1
+	version    = 2
 	headBytes  = 28
 	maxName    = 64
 	epochAt    = 4
 	sequenceAt = 12
 )
+
+// version gives the first version of the envelope that has the kind.
+func (k Kind) version() byte {
+	if k >= Attachment {
+		return 2
+	}
+	return 1
+}
 
 // ContentType is what a body of framed envelopes is sent as.
 const ContentType = "application/vnd.medfleet.records"
@@ -92,7 +105,7 @@ type Envelope struct {
 
 // Append adds the envelope to dst. Names longer than 64 bytes are cut.
 func (e *Envelope) Append(dst []byte) []byte {
-	dst = append(dst, version, byte(e.Kind))
+	dst = append(dst, e.Kind.version(), byte(e.Kind))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(e.Flags))
 	dst = binary.LittleEndian.AppendUint64(dst, e.Epoch)
 	dst = binary.LittleEndian.AppendUint64(dst, e.Sequence)
@@ -133,10 +146,15 @@ func Parse(b []byte) (Envelope, error) {
 	if e.Gateway, rest, ok = cutName(rest); !ok {
 		return Envelope{}, ErrBroken
 	}
-	if e.Stream, e.Line, ok = cutName(rest); !ok || b[0] == 0 || e.Kind < Observation || e.Kind > Heartbeat {
+	if e.Stream, e.Line, ok = cutName(rest); !ok || !e.Kind.in(b[0]) {
 		return Envelope{}, ErrBroken
 	}
 	return e, nil
+}
+
+// in reports whether an envelope of this version can be of the kind.
+func (k Kind) in(version byte) bool {
+	return k >= Observation && k <= Attachment && version >= k.version()
 }
 
 func cutName(b []byte) (name, rest []byte, ok bool) {

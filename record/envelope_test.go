@@ -18,7 +18,7 @@ func sample() record.Envelope {
 }
 
 func TestAnEnvelopeComesBackAsItWas(t *testing.T) {
-	for _, kind := range []record.Kind{record.Observation, record.Event, record.Gap, record.Heartbeat} {
+	for _, kind := range []record.Kind{record.Observation, record.Event, record.Gap, record.Heartbeat, record.Attachment} {
 		want := sample()
 		want.Kind = kind
 		got, err := record.Parse(want.Append(nil))
@@ -31,16 +31,33 @@ func TestAnEnvelopeComesBackAsItWas(t *testing.T) {
 	require.Equal(t, e, got)
 }
 
+// A collector of the first version must go on reading what it knows, and say what
+// to do about the rest.
+func TestARecordCarriesTheLowestVersionThatCanTellIt(t *testing.T) {
+	for kind, version := range map[record.Kind]byte{
+		record.Observation: 1, record.Event: 1, record.Gap: 1, record.Heartbeat: 1, record.Attachment: 2,
+	} {
+		e := sample()
+		e.Kind = kind
+		b := e.Append(nil)
+		require.Equal(t, version, b[0], kind)
+		b[0] = 2
+		_, err := record.Parse(b)
+		require.NoError(t, err, kind)
+	}
+}
+
 func TestWhatIsNoEnvelopeIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func([]byte) []byte
 		want  error
 	}{
 		"nothing":              {func([]byte) []byte { return nil }, record.ErrBroken},
-		"of a newer version":   {func(b []byte) []byte { b[0] = 2; return b }, record.ErrNewer},
+		"of a newer version":   {func(b []byte) []byte { b[0] = 3; return b }, record.ErrNewer},
 		"of version 0":         {func(b []byte) []byte { b[0] = 0; return b }, record.ErrBroken},
 		"of kind 0":            {func(b []byte) []byte { b[1] = 0; return b }, record.ErrBroken},
-		"of an unknown kind":   {func(b []byte) []byte { b[1] = 5; return b }, record.ErrBroken},
+		"of an unknown kind":   {func(b []byte) []byte { b[1] = 6; return b }, record.ErrBroken},
+		"a kind of later":      {func(b []byte) []byte { b[1] = 5; return b }, record.ErrBroken},
 		"cut in its head":      {func(b []byte) []byte { return b[:27] }, record.ErrBroken},
 		"cut in the gateway":   {func(b []byte) []byte { return b[:31] }, record.ErrBroken},
 		"cut in the stream":    {func(b []byte) []byte { return b[:38] }, record.ErrBroken},

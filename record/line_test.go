@@ -71,6 +71,18 @@ func TestEveryKindComesBackAsItWas(t *testing.T) {
 		l := decode(t, e.Gap(nil, &want))
 		require.Equal(t, want, l.Gap())
 	})
+	t.Run("attachment", func(t *testing.T) {
+		want := medfleet.Attachment{
+			Part: "NIBP-77", Type: "MDC_DEV_METER_PRESS_BLD_NONINV_VMD", Model: "M3 ü", Parent: "MON-4", Slot: "1.2 a",
+			Site: "north", Time: 1_790_000_000_000, Gateway: "edge-1",
+		}
+		l := decode(t, e.Attachment(nil, &want))
+		require.Equal(t, want, l.Attachment())
+		require.Equal(t, record.AttachmentMeasurement, l.Measurement)
+		want = medfleet.Attachment{Part: "a", Parent: "b", Gateway: "edge-1", Time: 1}
+		l = decode(t, e.Attachment(nil, &want))
+		require.Equal(t, want, l.Attachment())
+	})
 	t.Run("heartbeat", func(t *testing.T) {
 		want := medfleet.Heartbeat{
 			Gateway: "edge-1", Site: "north", Time: 1_790_000_000_000, EventsDepth: 3, TelemetryDepth: 4,

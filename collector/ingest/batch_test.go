@@ -33,6 +33,12 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 		var e record.Encoder
 		return e.Feed(nil, &medfleet.FeedReport{Gateway: gateway, Site: "north", Feed: name, Time: 1_790_000_000_000, Silent: -1})
 	}
+	part := func(change func(*medfleet.Attachment)) []byte {
+		var e record.Encoder
+		a := medfleet.Attachment{Part: "NIBP-7", Type: "MDC_DEV_METER_PRESS_BLD_NONINV_VMD", Model: "M3", Parent: "MON-4", Slot: "2", Site: "north", Time: 1_790_000_000_000, Gateway: "edge-1"}
+		change(&a)
+		return e.Attachment(nil, &a)
+	}
 	for name, c := range map[string]struct {
 		kind record.Kind
 		line []byte
@@ -50,6 +56,8 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 		"text in the feed's place":     {record.Observation, []byte(`infusion_pump,device=p feed="Smith, John; 4711" 1`), "feed"},
 		"a device's time as text":      {record.Observation, []byte(`infusion_pump,device=p device_time="Smith" 1`), "device_time"},
 		"a gap":                        {record.Gap, lost("edge-1"), ""},
+		"a part":                       {record.Attachment, part(func(*medfleet.Attachment) {}), ""},
+		"a part without a slot":        {record.Attachment, part(func(a *medfleet.Attachment) { a.Slot, a.Type, a.Model = "", "", "" }), ""},
 		"a ward in its own language":   {record.Event, event(func(e *medfleet.Event) { e.Unit = "Chirurgie Öst / 4#2"; e.Model = "Alpha (3)" }), ""},
 		"an unknown class":             {record.Observation, []byte("toaster,device=t1 heat=5 1"), `"toaster"`},
 		"an unknown metric":            {record.Observation, []byte("infusion_pump,device=p heart_rate=72 1"), `"heart_rate"`},
@@ -80,6 +88,16 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 		"another gateway's heartbeat":  {record.Heartbeat, beat("edge-2"), "another gateway"},
 		"another gateway's gap":        {record.Gap, lost("edge-2"), "another gateway"},
 		"a gap of less than nothing":   {record.Gap, []byte("gap,gateway=edge-1 count=-5i 1"), "negative"},
+		"a part of nothing":            {record.Attachment, part(func(a *medfleet.Attachment) { a.Parent = "" }), "tag parent"},
+		"a part of John Smith":         {record.Attachment, part(func(a *medfleet.Attachment) { a.Parent = "John Smith" }), "tag parent"},
+		"a part of itself":             {record.Attachment, part(func(a *medfleet.Attachment) { a.Parent = a.Part }), "the device itself"},
+		"a part without a name":        {record.Attachment, part(func(a *medfleet.Attachment) { a.Part = "" }), "tag device"},
+		"a slot of another shape":      {record.Attachment, part(func(a *medfleet.Attachment) { a.Slot = "<Smith>" }), "tag slot"},
+		"a type of another shape":      {record.Attachment, part(func(a *medfleet.Attachment) { a.Type = "Smith, John; 4711" }), "field type"},
+		"a part's model of that shape": {record.Attachment, part(func(a *medfleet.Attachment) { a.Model = "Smith, John; 4711" }), "field model"},
+		"a part with more to say":      {record.Attachment, []byte(`attachment,device=a,parent=b gateway="edge-1",text="Smith" 1`), `"text"`},
+		"a part in a care unit":        {record.Attachment, []byte(`attachment,device=a,parent=b,unit=Smith gateway="edge-1" 1`), `"unit"`},
+		"a part called an event":       {record.Event, part(func(*medfleet.Attachment) {}), "envelope says"},
 		"a heartbeat with words":       {record.Heartbeat, []byte(`gateway,gateway=edge-1 note="Smith" 1`), `"note"`},
 	} {
 		t.Run(name, func(t *testing.T) {

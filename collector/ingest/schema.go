@@ -29,6 +29,8 @@ var (
 	gapNumbers  = []string{"first", "last", "count", "from"}
 	beatNumbers = []string{"events_depth", "telemetry_depth", "oldest_seconds", "clock_offset_seconds", "feeds_up", "feeds_configured"}
 	feedNumbers = []string{"up", "silent_seconds", "messages"}
+	partTags    = []string{"device", "parent", "site", "slot"}
+	partTexts   = []string{"type", "model", "gateway"}
 	priorities  = []string{"", "high", "medium", "low", "none"}
 	kinds       = []medfleet.Kind{"", medfleet.Technical, medfleet.Clinical, medfleet.Advisory}
 	phases      = []medfleet.Phase{medfleet.Start, medfleet.Continue, medfleet.End, medfleet.Instant}
@@ -46,6 +48,8 @@ func (c checker) kind(l *record.Line, gateway bool) (record.Kind, error) {
 		return record.Heartbeat, errors.Join(own(l, feedTags, nil, feedNumbers), nameless(l))
 	case gateway && l.Measurement == record.GapMeasurement:
 		return record.Gap, own(l, gatewayTags, gapTexts, gapNumbers)
+	case gateway && l.Measurement == record.AttachmentMeasurement:
+		return record.Attachment, attachment(l)
 	}
 	p, ok := c.profiles.Class(medfleet.Class(l.Measurement))
 	if !ok {
@@ -136,6 +140,26 @@ func (c checker) event(l *record.Line, gateway bool) error {
 	return nil
 }
 
+// attachment checks a line in which a gateway tells where it saw a part.
+func attachment(l *record.Line) error {
+	if err := errors.Join(tags(l, partTags), fields(l, partTexts, nil), equipment(l)); err != nil {
+		return err
+	}
+	parent := medfleet.DeviceID(l.Tag("parent"))
+	switch {
+	case !parent.Valid():
+		return errors.New("tag parent is missing or not 1 to 64 of letters, digits, dot, underscore, colon, hyphen")
+	case parent == medfleet.DeviceID(l.Tag("device")):
+		return errors.New("tag parent is the device itself: a part is in another device")
+	}
+	for _, key := range partTexts {
+		if !named(l.Text(key)) {
+			return fmt.Errorf("field %s of %s is not at most 64 of letters, digits, blank and . _ - : / + ^ # ( )", key, l.Measurement)
+		}
+	}
+	return nil
+}
+
 // equipment checks the shape of the tags that name a device and its place: what
 // has another shape could be anything.
 func equipment(l *record.Line) error {
@@ -146,7 +170,7 @@ func equipment(l *record.Line) error {
 }
 
 func place(l *record.Line) error {
-	for _, key := range []string{"model", "site", "unit", "code", "feed"} {
+	for _, key := range []string{"model", "site", "unit", "code", "feed", "slot"} {
 		if !named(l.Tag(key)) {
 			return fmt.Errorf("tag %s is not at most 64 of letters, digits, blank and . _ - : / + ^ # ( )", key)
 		}

@@ -75,8 +75,8 @@ func (c *Config) Check() error {
 	if c.Uplink.URL == "" {
 		errs = append(errs, errors.New("gateway.uplink.url: missing: give the collector's address, such as http://127.0.0.1:8080"))
 	}
-	errs = append(errs, c.MQTT.checkBrokers(c.ID))
-	if c.MQTT.Listen == "" && c.HL7.Listen == "" && len(c.MQTT.Brokers) == 0 {
+	errs = append(errs, c.MQTT.checkBrokers(c.ID), c.HL7.Check())
+	if c.MQTT.Listen == "" && !c.HL7.On() && len(c.MQTT.Brokers) == 0 {
 		errs = append(errs, errors.New("gateway: nothing to listen to: set mqtt.listen, mqtt.brokers or hl7.listen"))
 	}
 	if c.Beat > Beat {

@@ -21,7 +21,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"medfleet/gateway/mllp"
 	"medfleet/gateway/mqtt"
 	"medfleet/gateway/uplink"
 	"medfleet/profiles"
@@ -35,6 +34,7 @@ type Options struct {
 	Profiles *profiles.Set
 	MQTTAt   net.Listener
 	HL7At    net.Listener
+	HL7More  []net.Listener // for hl7.listeners, in their order
 	Client   *http.Client
 	Log      *slog.Logger
 	Fault    func(Custody) Custody // a fault between adapters and spools, for tests; nil is none
@@ -168,21 +168,7 @@ func (g *Gateway) build(o Options) error {
 		}
 		g.sources = append(g.sources, source{name: k.feed, run: c.Run, up: c.Up, heard: k.heard.time, messages: k.heard.messages})
 	}
-	if o.HL7At != nil {
-		h, err := newHL7Keeper(g.keeper, g.dead, &g.counts, o.HL7, o.Profiles, o.Site, o.ID)
-		if err != nil {
-			return err
-		}
-		h.feed = "hl7"
-		l := mllp.NewListener(mllp.Config{Allow: o.HL7.Allow, MaxConnections: o.HL7.MaxConnections, Limits: mllp.Limits{MaxFrame: o.HL7.MaxFrame}}, h)
-		g.sources = append(g.sources, source{
-			name:  h.feed,
-			run:   func(ctx context.Context) error { return l.Run(ctx, o.HL7At) },
-			up:    l.Up,
-			heard: l.Heard, messages: func() uint64 { return uint64(l.Counters().Frames.Load()) },
-		})
-	}
-	return nil
+	return g.buildHL7(o)
 }
 
 // Counts gives the counters of what became of messages.

@@ -48,7 +48,7 @@ func (h *hl7Keeper) readAll(ctx context.Context, from mllp.Peer, w *worker, fram
 // aside is the receipt of what has no answer but leaves a dead letter.
 func (h *hl7Keeper) aside(from mllp.Peer, frame []byte, err error) mllp.Receipt {
 	h.counts.NotUnderstood.Add(1)
-	return &letterReceipt{h, nil, DeadLetter{Source: "hl7", Peer: from.Addr.String(), Reason: err.Error(), Bytes: len(frame)}}
+	return &letterReceipt{h, answers{}, DeadLetter{Source: "hl7", Peer: from.Addr.String(), Reason: err.Error(), Bytes: len(frame)}}
 }
 
 // Wait answers when all messages are durable. If one is not kept none is
@@ -58,7 +58,7 @@ func (b batchReceipt) Wait(ctx context.Context) mllp.Answer {
 	for _, r := range b {
 		a := r.Wait(ctx)
 		if a.Close {
-			return mllp.Answer{Close: true}
+			return a
 		}
 		if len(all.Frame) > 0 && len(a.Frame) > 0 && all.Frame[len(all.Frame)-1] != '\r' {
 			all.Frame = append(all.Frame, '\r')

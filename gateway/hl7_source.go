@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,21 +21,10 @@ import (
 	"medfleet/record"
 )
 
-// HL7Config is where devices and central stations speak HL7 over MLLP.
-type HL7Config struct {
-	Listen         string         `yaml:"listen"`   // address; 2575 is the usual port
-	Allow          []netip.Prefix `yaml:"allow"`    // networks that may connect; empty for all
-	Insecure       bool           `yaml:"insecure"` // allow plain text beyond loopback
-	MaxConnections int            `yaml:"max_connections"`
-	MaxFrame       int            `yaml:"max_frame"` // bytes of one message
-	pcd.Config     `yaml:",inline"`
-}
-
 // hl7Keeper makes records of HL7 messages. An answer leaves when what the message
 // became is durable; which cause gets which answer is one table, in verdict.
 type hl7Keeper struct {
 	keeper  *keeper
-	feed    string // its name, in the heartbeat and on every record
 	dead    *deadLetters
 	counts  *Counts
 	mapper  *pcd.Mapper
@@ -49,6 +38,7 @@ type worker struct {
 	message hl7.Message
 	result  pcd.Result
 	batch   batch
+	feed    *hl7Feed
 }
 
 func newHL7Keeper(k *keeper, dead *deadLetters, counts *Counts, c HL7Config, set *profiles.Set, site, gateway string) (*hl7Keeper, error) {
@@ -64,12 +54,26 @@ func newHL7Keeper(k *keeper, dead *deadLetters, counts *Counts, c HL7Config, set
 	return h, nil
 }
 
+// hl7Feed is one way in: a listener, a station or a monitor.
+type hl7Feed struct {
+	*hl7Keeper
+	name   string // in the heartbeat and on every record
+	polled bool   // a monitor that is asked: it waits for no acknowledgement
+}
+
+// newHL7Feed gives a feed the name that it has in the configuration; the address
+// of the section itself may have none.
+func newHL7Feed(h *hl7Keeper, name string) *hl7Feed {
+	return &hl7Feed{hl7Keeper: h, name: strings.TrimSpace("hl7 " + name)}
+}
+
 // Accept takes one message. What it needs of the frame is copied or encoded
 // before it returns.
-func (h *hl7Keeper) Accept(ctx context.Context, from mllp.Peer, frame []byte) mllp.Receipt {
-	w := h.workers.Get().(*worker)
-	receipt := h.read(ctx, from, w, frame)
-	h.workers.Put(w) // not after a panic: its memory may be anything then
+func (f *hl7Feed) Accept(ctx context.Context, from mllp.Peer, frame []byte) mllp.Receipt {
+	w := f.workers.Get().(*worker)
+	w.feed = f
+	receipt := f.read(ctx, from, w, frame)
+	f.workers.Put(w) // not after a panic: its memory may be anything then
 	return receipt
 }
 
@@ -88,6 +92,10 @@ func (h *hl7Keeper) one(ctx context.Context, from mllp.Peer, w *worker, frame []
 	if err != nil {
 		return h.broken(ctx, from, w, frame, err)
 	}
+	if w.feed.polled && isEcho(&w.message) {
+		h.counts.Echoes.Add(1)
+		return mllp.Answer{Frame: h.answer(w, hl7.Accepted, nil)}
+	}
 	received := now()
 	h.mapper.Map(&w.result, &w.message, from.Addr.Addr(), received)
 	h.counts.Dropped.Add(uint64(w.result.Dropped.Segments + w.result.Dropped.Rows))
@@ -102,7 +110,7 @@ func (h *hl7Keeper) broken(ctx context.Context, from mllp.Peer, w *worker, frame
 		return h.noHL7(ctx, from, frame, "not HL7: it does not begin with MSH and usable separators")
 	}
 	h.counts.NotUnderstood.Add(1)
-	return &letterReceipt{h, h.answer(w, hl7.Accepted), DeadLetter{
+	return &letterReceipt{h, h.answers(w), DeadLetter{
 		Source: "hl7", Peer: from.Addr.String(), Reason: err.Error(), Bytes: len(frame),
 	}}
 }
@@ -111,23 +119,23 @@ func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, rece
 	switch w.result.Verdict {
 	case pcd.AsksUs:
 		h.counts.Asked.Add(1)
-		return mllp.Answer{Frame: h.answer(w, hl7.Rejected)}
+		return mllp.Answer{Frame: h.answer(w, hl7.Rejected, nil)}
 	case pcd.NotUnderstood:
 		h.counts.NotUnderstood.Add(1)
-		return &letterReceipt{h, h.answer(w, hl7.Accepted), DeadLetter{
+		return &letterReceipt{h, h.answers(w), DeadLetter{
 			Source: "hl7", Peer: from.Addr.String(), Reason: w.result.Reason,
 			Bytes: len(w.message.Raw()), Skeleton: pcd.Skeleton(nil, &w.message),
 		}}
 	case pcd.NothingForUs:
 		h.counts.Nothing.Add(1)
 	}
-	return &recordReceipt{h, h.keeper.keep(h.gather(w, received)), h.answer(w, hl7.Accepted)}
+	return &recordReceipt{h, h.keeper.keep(h.gather(w, received)), h.answers(w)}
 }
 
 // gather makes a batch of what the message became.
 func (h *hl7Keeper) gather(w *worker, received medfleet.Millis) *batch {
 	b := &w.batch
-	b.feed, b.received, b.key = h.feed, received, maphash.Bytes(h.seed, w.message.Raw())
+	b.feed, b.received, b.key = w.feed.name, received, maphash.Bytes(h.seed, w.message.Raw())
 	b.observations, b.events = b.observations[:0], b.events[:0]
 	for i := range w.result.Observations {
 		w.result.Observations[i].DeviceTime = w.result.ObservationMarks[i].DeviceTime
@@ -153,59 +161,6 @@ func hl7Flags(m pcd.Mark) (f record.Flags) {
 	return f
 }
 
-// answer makes the acknowledgement in the way this sender understands.
-func (h *hl7Keeper) answer(w *worker, outcome hl7.Outcome) []byte {
-	mode := hl7.AckAuto
-	if w.result.Sender != nil {
-		switch w.result.Sender.Answer {
-		case pcd.AnswerOriginal:
-			mode = hl7.AckOriginal
-		case pcd.AnswerEnhanced:
-			mode = hl7.AckEnhanced
-		}
-	}
-	frame, wanted := hl7.Ack(nil, &w.message, outcome, hl7.AckOptions{Mode: mode, Now: time.Now()})
-	if !wanted {
-		return nil
-	}
-	return frame
-}
-
-// recordReceipt waits for what a message became.
-type recordReceipt struct {
-	h      *hl7Keeper
-	record receipt
-	answer []byte
-}
-
-// Wait answers when the records are durable. When the disk does not take them
-// nothing is answered and the connection ends, so that the sender keeps the
-// message and sends it again.
-func (r *recordReceipt) Wait(ctx context.Context) mllp.Answer {
-	if err := r.record.Wait(ctx); err != nil {
-		r.h.counts.NotKept.Add(1)
-		return mllp.Answer{Close: true}
-	}
-	r.h.counts.Kept.Add(1)
-	return mllp.Answer{Frame: r.answer}
-}
-
-// letterReceipt waits for a dead letter.
-type letterReceipt struct {
-	h      *hl7Keeper
-	answer []byte
-	letter DeadLetter
-}
-
-// Wait answers when the dead letter is durable.
-func (r *letterReceipt) Wait(ctx context.Context) mllp.Answer {
-	if err := r.h.dead.keep(ctx, r.letter); err != nil {
-		r.h.counts.NotKept.Add(1)
-		return mllp.Answer{Close: true}
-	}
-	return mllp.Answer{Frame: r.answer}
-}
-
 // Refuse answers a sender whose input the listener does not take: once, if a
 // control id can be read. A message that the handler could not bear costs its
 // sender no other: the connection stays.
@@ -226,19 +181,11 @@ func (h *hl7Keeper) noHL7(ctx context.Context, from mllp.Peer, input []byte, rea
 		Reason: reason + "; digest " + hex.EncodeToString(mac.Sum(nil)[:8]),
 	}
 	if err := h.dead.keep(ctx, letter); err != nil {
-		return mllp.Answer{Close: true}
+		return mllp.Answer{Close: true, NotKept: true}
 	}
 	frame, wanted := hl7.Reject(nil, input, hl7.AckOptions{Now: time.Now()})
 	if !wanted {
 		frame = nil
 	}
-	return mllp.Answer{Frame: frame, Close: true}
-}
-
-// CheckSenders says everything that is wrong with the senders, without using them.
-func (c *HL7Config) CheckSenders(set *profiles.Set) error {
-	if _, err := pcd.New(pcd.Options{Config: c.Config, Profiles: set}); err != nil {
-		return fmt.Errorf("gateway.hl7: %w", err)
-	}
-	return nil
+	return mllp.Answer{Frame: frame, Close: true, NotKept: true}
 }

@@ -135,10 +135,10 @@ func slowEdge(t *testing.T, e *edge, c mllp.Config, handler mllp.Handler) (addre
 	return ln.Addr().String(), l
 }
 
-func (e *edge) handler() *hl7Keeper {
+func (e *edge) handler() *hl7Feed {
 	h, err := newHL7Keeper(e.keeper, e.dead, e.Counts(), HL7Config{}, set(), "north", "edge-1")
 	require.NoError(e.t, err)
-	return h
+	return newHL7Feed(h, "")
 }
 
 // TestASenderOfOneByteNowAndThenIsCutOff is the sender of one byte each nine
@@ -178,13 +178,13 @@ func TestASenderOfOneByteNowAndThenIsCutOff(t *testing.T) {
 }
 
 // brittle is a reader with a fault of its own.
-type brittle struct{ *hl7Keeper }
+type brittle struct{ *hl7Feed }
 
 func (b brittle) Accept(ctx context.Context, from mllp.Peer, frame []byte) mllp.Receipt {
 	if bytes.Contains(frame, []byte("|boom|")) {
 		panic("Quintero")
 	}
-	return b.hl7Keeper.Accept(ctx, from, frame)
+	return b.hl7Feed.Accept(ctx, from, frame)
 }
 
 func TestAMessageThatBreaksTheParserCostsNoOther(t *testing.T) {

@@ -208,7 +208,7 @@ func (d *demo) openEdge(ctx context.Context, f demoFlags, web net.Listener, toke
 	config := gateway.Config{
 		ID: demoGateway, Site: demoSite, DataDir: data, Beat: demoBeat,
 		MQTT:   gateway.MQTTConfig{Listen: f.mqtt},
-		HL7:    gateway.HL7Config{Listen: f.hl7},
+		HL7:    gateway.HL7Config{HL7Listener: gateway.HL7Listener{Listen: f.hl7}},
 		Uplink: gateway.UplinkConfig{URL: "http://" + web.Addr().String(), Token: token},
 	}
 	d.edge, err = openEdge(ctx, gateway.Options{Config: config, Profiles: set, Log: log}, keys{"--mqtt.listen", "--hl7.listen"})

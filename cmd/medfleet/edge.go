@@ -27,6 +27,7 @@ func openEdge(ctx context.Context, o gateway.Options, k keys) (*edge, error) {
 	if err := errors.Join(
 		e.listen(ctx, o.MQTT.Listen, k.mqtt, &o.MQTTAt),
 		e.listen(ctx, o.HL7.Listen, k.hl7, &o.HL7At),
+		e.listenMore(ctx, &o),
 	); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
@@ -47,6 +48,17 @@ func (e *edge) listen(ctx context.Context, address, key string, at *net.Listener
 	}
 	*at = l
 	e.listeners = append(e.listeners, l)
+	return nil
+}
+
+// listenMore opens the further addresses for HL7.
+func (e *edge) listenMore(ctx context.Context, o *gateway.Options) error {
+	o.HL7More = make([]net.Listener, len(o.HL7.Listeners))
+	for i, s := range o.HL7.Sockets()[1:] {
+		if err := e.listen(ctx, s.Address, s.Section+".listen", &o.HL7More[i]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -111,7 +111,6 @@ func openTo(c gateway.Config) error {
 	}
 	errs = append(errs,
 		addressed("gateway.mqtt.listen", c.MQTT.Listen),
-		addressed("gateway.hl7.listen", c.HL7.Listen),
 		addressed("gateway.metrics.listen", c.Metrics.Listen),
 	)
 	if leaves(c.MQTT.Listen) && c.MQTT.User == "" {
@@ -119,8 +118,27 @@ func openTo(c gateway.Config) error {
 	}
 	return errors.Join(append(errs,
 		plain("gateway.mqtt", c.MQTT.Listen, c.MQTT.Insecure),
-		plain("gateway.hl7", c.HL7.Listen, c.HL7.Insecure),
+		openHL7(&c.HL7),
 		plain("gateway.metrics", c.Metrics.Listen, c.Metrics.Insecure))...)
+}
+
+// openHL7 does so for all HL7 connections, whoever opens them.
+func openHL7(c *gateway.HL7Config) error {
+	var errs []error
+	for _, s := range c.Sockets() {
+		errs = append(errs, addressed(s.Section+".listen", s.Address))
+		if s.Plain && leaves(s.Address) {
+			errs = append(errs, fmt.Errorf("%s.listen: %s is plain text beyond this machine: set %s.tls, listen on 127.0.0.1, or set %s.insecure where the network itself is trusted",
+				s.Section, s.Address, s.Section, s.Section))
+		}
+	}
+	for _, r := range c.Remotes() {
+		if r.Plain && leaves(r.Address) {
+			errs = append(errs, fmt.Errorf("%s.address: %s is plain text beyond this machine: set %s.tls, or %s.insecure where the network itself is trusted",
+				r.Section, r.Address, r.Section, r.Section))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // plain refuses a listener in plain text beyond this machine, unless a person

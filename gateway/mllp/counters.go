@@ -38,6 +38,9 @@ func (c *Counters) Heard() time.Time {
 	return time.Time{}
 }
 
+// Messages is how many messages were received.
+func (c *Counters) Messages() uint64 { return uint64(c.Frames.Load()) }
+
 func (c *Counters) frame() {
 	c.Frames.Add(1)
 	c.heard.Store(time.Now().UnixNano())

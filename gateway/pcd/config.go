@@ -35,6 +35,13 @@ const (
 	AnswerEnhanced = "enhanced"
 )
 
+// What a sender hears when its message could not be stored: nothing, so that it
+// sends it again after its own time, or AE or CE. Either way the connection ends.
+const (
+	TroubleNone  = "none"
+	TroubleError = "error"
+)
+
 // Sender is one device, rack, gateway or central station that sends HL7.
 type Sender struct {
 	Name  string `yaml:"name"`
@@ -52,6 +59,8 @@ type Sender struct {
 	TimeZone string `yaml:"time_zone,omitempty"`
 	// Answer is auto (the default), original or enhanced.
 	Answer string `yaml:"answer,omitempty"`
+	// OnTrouble is none (the default) or error.
+	OnTrouble string `yaml:"on_trouble,omitempty"`
 	// Aliases gives the device id for an identity as it is sent.
 	Aliases map[string]string `yaml:"aliases,omitempty"`
 }
@@ -115,6 +124,13 @@ func (s *sender) checkWords() error {
 	case AnswerAuto, AnswerOriginal, AnswerEnhanced:
 	default:
 		return fmt.Errorf("answer %q: use auto, original or enhanced", s.Answer)
+	}
+	switch s.OnTrouble {
+	case "":
+		s.OnTrouble = TroubleNone
+	case TroubleNone, TroubleError:
+	default:
+		return fmt.Errorf("on_trouble %q: use none or error", s.OnTrouble)
 	}
 	switch {
 	case s.Name == "":

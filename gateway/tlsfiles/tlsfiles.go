@@ -121,11 +121,11 @@ func (c Client) Config(section, host string) (*tls.Config, error) {
 func authorities(key, file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, fmt.Errorf("%s: %w: name a file in PEM form that this program may read", key, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: %s holds no certificate in PEM form", key, file)
+		return nil, fmt.Errorf("%s: %s holds no certificate in PEM form: name the file of the authority's certificate", key, file)
 	}
 	return pool, nil
 }
@@ -133,12 +133,12 @@ func authorities(key, file string) (*x509.CertPool, error) {
 func pair(section, cert, key string) (tls.Certificate, error) {
 	for _, f := range [][2]string{{"cert_file", cert}, {"key_file", key}} {
 		if _, err := os.Stat(f[1]); err != nil {
-			return tls.Certificate{}, fmt.Errorf("%s.%s: %w", section, f[0], err)
+			return tls.Certificate{}, fmt.Errorf("%s.%s: %w: name a file in PEM form that this program may read", section, f[0], err)
 		}
 	}
 	p, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("%s.cert_file: %s and %s are no certificate and its key in PEM form: %w", section, cert, key, err)
+		return tls.Certificate{}, fmt.Errorf("%s.cert_file: %s and %s are no certificate and its key in PEM form: name two that belong together: %w", section, cert, key, err)
 	}
 	return p, nil
 }

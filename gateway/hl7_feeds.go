@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+
+	"medfleet/gateway/mllp"
+)
+
+// buildHL7 makes the sources that speak HL7. All share one keeper: whoever opened
+// the connection, a message is read, kept and answered in the same way.
+func (g *Gateway) buildHL7(o Options) error {
+	if o.HL7At == nil && len(o.HL7More)+len(o.HL7.Dial)+len(o.HL7.Poll) == 0 {
+		return nil
+	}
+	h, err := newHL7Keeper(g.keeper, g.dead, &g.counts, o.HL7, o.Profiles, o.Site, o.ID)
+	if err != nil {
+		return err
+	}
+	if o.HL7At != nil {
+		if err := g.listenHL7(o, newHL7Feed(h, o.HL7.Name), o.HL7At, o.HL7.HL7Listener); err != nil {
+			return err
+		}
+	}
+	for i, ln := range o.HL7More {
+		l := o.HL7.Listeners[i]
+		if err := g.listenHL7(o, newHL7Feed(h, l.Name), ln, l); err != nil {
+			return err
+		}
+	}
+	for i := range o.HL7.Dial {
+		s := &o.HL7.Dial[i]
+		g.callHL7(o, newHL7Feed(h, s.Name), &s.HL7Remote, mllp.DialConfig{Release2: s.Release2})
+	}
+	for i := range o.HL7.Poll {
+		m := &o.HL7.Poll[i]
+		f := newHL7Feed(h, m.Name)
+		f.polled = true
+		g.callHL7(o, f, &m.HL7Remote, mllp.DialConfig{Poll: m.Query.poll()})
+	}
+	return nil
+}
+
+func (g *Gateway) listenHL7(o Options, f *hl7Feed, ln net.Listener, c HL7Listener) error {
+	secure, err := c.TLS.Config("tls of HL7 listener " + f.name)
+	if err != nil {
+		return err
+	}
+	l := mllp.NewListener(mllp.Config{
+		Allow: c.Allow, MaxConnections: c.MaxConnections, TLS: secure, Release2: c.Release2, Limits: o.HL7.limits(),
+	}, f)
+	g.sources = append(g.sources, source{
+		name: f.name, run: func(ctx context.Context) error { return l.Run(ctx, ln) },
+		up: l.Up, heard: l.Heard, messages: l.Counters().Messages,
+	})
+	return nil
+}
+
+// callHL7 adds a source that the gateway connects to.
+func (g *Gateway) callHL7(o Options, f *hl7Feed, r *HL7Remote, c mllp.DialConfig) {
+	c.Address, c.Limits = r.Address, o.HL7.limits()
+	c.Log = g.log.With("feed", f.name)
+	if r.TLS.On() {
+		host, _, _ := net.SplitHostPort(r.Address) // checked
+		c.TLS = func() (*tls.Config, error) { return r.TLS.Config("tls of HL7 station "+f.name, host) }
+	}
+	d := mllp.NewDialer(c, f)
+	g.sources = append(g.sources, source{name: f.name, run: d.Run, up: d.Up, heard: d.Heard, messages: d.Counters().Messages})
+}
+
+func (c *HL7Config) limits() mllp.Limits {
+	return mllp.Limits{MaxFrame: c.MaxFrame, FrameTimeout: c.FrameTimeout}
+}

@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(asProgram) {
 	case "":
 		testscript.Main(m, map[string]func(){"medfleet": main})
+	case asFloor:
+		os.Exit(runFloor())
 	case withFault:
 		os.Exit(runFaulty())
 	default:
@@ -64,7 +66,7 @@ type program struct {
 
 // start starts medfleet in a process of its own; its words go to a file that is
 // shown when the test fails.
-func start(t *testing.T, mode, log string, args ...string) *program {
+func start(t testing.TB, mode, log string, args ...string) *program {
 	t.Helper()
 	p := &program{args: args, mode: mode, log: log}
 	p.begin(t)
@@ -72,7 +74,7 @@ func start(t *testing.T, mode, log string, args ...string) *program {
 }
 
 // begin starts the process; it ends with the test at the latest.
-func (p *program) begin(t *testing.T) {
+func (p *program) begin(t testing.TB) {
 	t.Helper()
 	p.restart(t)
 	t.Cleanup(func() {
@@ -88,7 +90,7 @@ func (p *program) begin(t *testing.T) {
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
 
-func (p *program) restart(t *testing.T) {
+func (p *program) restart(t testing.TB) {
 	t.Helper()
 	out, err := os.OpenFile(p.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	require.NoError(t, err)
@@ -102,7 +104,7 @@ func (p *program) restart(t *testing.T) {
 }
 
 // kill is kill -9, and waits until the process is gone.
-func (p *program) kill(t *testing.T) {
+func (p *program) kill(t testing.TB) {
 	t.Helper()
 	require.NoError(t, p.exec.Process.Signal(syscall.SIGKILL))
 	<-p.ended
@@ -110,14 +112,14 @@ func (p *program) kill(t *testing.T) {
 }
 
 // stop asks the process to end and requires that it does so cleanly.
-func (p *program) stop(t *testing.T) {
+func (p *program) stop(t testing.TB) {
 	t.Helper()
 	require.NoError(t, p.exec.Process.Signal(syscall.SIGTERM))
 	p.wait(t, 30*time.Second)
 }
 
 // wait requires that the process ends cleanly, and soon enough.
-func (p *program) wait(t *testing.T, within time.Duration) {
+func (p *program) wait(t testing.TB, within time.Duration) {
 	t.Helper()
 	select {
 	case err := <-p.ended:
@@ -129,7 +131,7 @@ func (p *program) wait(t *testing.T, within time.Duration) {
 }
 
 // freeAddress gives an address on loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

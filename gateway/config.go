@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"medfleet"
-	"medfleet/gateway/mqtt"
 )
 
 // Config is the section `gateway` of the configuration file.
@@ -24,17 +22,6 @@ type Config struct {
 	Spool   SpoolConfig   `yaml:"spool"`
 	Metrics MetricsConfig `yaml:"metrics"`
 	Beat    time.Duration `yaml:"beat"`
-}
-
-// MQTTConfig is where devices speak MQTT.
-type MQTTConfig struct {
-	Listen       string `yaml:"listen"` // address of the gateway's own broker; empty for none
-	User         string `yaml:"user"`   // name that devices give; empty lets everybody in, on loopback only
-	Password     string `yaml:"password"`
-	PasswordFile string `yaml:"password_file"`
-	Insecure     bool   `yaml:"insecure"` // allow plain text beyond loopback
-
-	Brokers []mqtt.ClientConfig `yaml:"brokers"` // the hospital's own brokers
 }
 
 // UplinkConfig is where records go.
@@ -75,32 +62,12 @@ func (c *Config) Check() error {
 	if c.Uplink.URL == "" {
 		errs = append(errs, errors.New("gateway.uplink.url: missing: give the collector's address, such as http://127.0.0.1:8080"))
 	}
-	errs = append(errs, c.MQTT.checkBrokers(c.ID), c.HL7.Check())
+	errs = append(errs, c.MQTT.Check(c.ID), c.HL7.Check())
 	if c.MQTT.Listen == "" && !c.HL7.On() && len(c.MQTT.Brokers) == 0 {
 		errs = append(errs, errors.New("gateway: nothing to listen to: set mqtt.listen, mqtt.brokers or hl7.listen"))
 	}
 	if c.Beat > Beat {
 		errs = append(errs, fmt.Errorf("gateway.beat: %s is too long: the collector takes a gateway for gone after three of %s", c.Beat, Beat))
-	}
-	return errors.Join(errs...)
-}
-
-// checkBrokers completes each broker's configuration and says what is wrong.
-func (c *MQTTConfig) checkBrokers(gateway string) error {
-	var errs []error
-	names, sessions := map[string]bool{}, map[string]bool{}
-	for i := range c.Brokers {
-		b := &c.Brokers[i]
-		b.Section = fmt.Sprintf("gateway.mqtt.brokers[%d]", i)
-		b.ClientID = cmp.Or(b.ClientID, "medfleet-"+gateway)
-		errs = append(errs, b.Check())
-		b.Name = b.Feed()
-		if session := b.URL + " " + b.ClientID; sessions[session] {
-			errs = append(errs, fmt.Errorf("%s.client_id: %q is another's at the same broker, which would throw out one for the other: give each its own, or put all topics under one", b.Section, b.ClientID))
-		} else if sessions[session] = true; names[b.Name] {
-			errs = append(errs, fmt.Errorf("%s.name: there is another broker %q: give each a name of its own", b.Section, b.Name))
-		}
-		names[b.Name] = true
 	}
 	return errors.Join(errs...)
 }

@@ -151,7 +151,13 @@ func (g *Gateway) build(o Options) error {
 	if o.MQTTAt != nil {
 		k := newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site)
 		k.feed = "mqtt"
-		b := mqtt.NewBroker(mqtt.BrokerOptions{User: o.MQTT.User, Password: o.MQTT.Password, Log: o.Log, Keeper: k})
+		secure, err := o.MQTT.TLS.Config("gateway.mqtt.tls")
+		if err != nil {
+			return err
+		}
+		b := mqtt.NewBroker(mqtt.BrokerOptions{
+			User: o.MQTT.User, Password: o.MQTT.Password, TLS: secure, Limits: o.MQTT.Limits, Log: o.Log, Keeper: k,
+		})
 		g.sources = append(g.sources, source{
 			name:  k.feed,
 			run:   func(ctx context.Context) error { return b.Run(ctx, o.MQTTAt) },

@@ -113,11 +113,11 @@ func openTo(c gateway.Config) error {
 		addressed("gateway.mqtt.listen", c.MQTT.Listen),
 		addressed("gateway.metrics.listen", c.Metrics.Listen),
 	)
-	if leaves(c.MQTT.Listen) && c.MQTT.User == "" {
-		errs = append(errs, fmt.Errorf("gateway.mqtt.listen: %s lets everybody in from beyond this machine: set gateway.mqtt.user and password_file, or listen on 127.0.0.1", c.MQTT.Listen))
+	if leaves(c.MQTT.Listen) && c.MQTT.User == "" && c.MQTT.TLS.ClientCAFile == "" {
+		errs = append(errs, fmt.Errorf("gateway.mqtt.listen: %s lets everybody in from beyond this machine: set gateway.mqtt.user and password_file or gateway.mqtt.tls.client_ca_file, or listen on 127.0.0.1", c.MQTT.Listen))
 	}
 	return errors.Join(append(errs,
-		plain("gateway.mqtt", c.MQTT.Listen, c.MQTT.Insecure),
+		plain("gateway.mqtt", c.MQTT.Listen, c.MQTT.Insecure || c.MQTT.TLS.On()),
 		openHL7(&c.HL7),
 		plain("gateway.metrics", c.Metrics.Listen, c.Metrics.Insecure))...)
 }

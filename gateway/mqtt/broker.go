@@ -1,8 +1,10 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,24 +26,48 @@ type Keeper interface {
 	Keep(ctx context.Context, m Message, received medfleet.Millis) error
 }
 
-// Limits of the broker. A device sends small messages and waits for each; what
-// goes beyond that is a mistake or an attack.
+// Limits bound what devices can ask of the broker. A device sends small messages
+// and waits for each; what goes beyond that is a mistake or an attack.
+type Limits struct {
+	MaxClients  int `yaml:"max_clients"`   // connections at one time; 0 is 20 000
+	MaxPacket   int `yaml:"max_packet"`    // bytes of one packet; 0 is 256 KiB
+	MaxInFlight int `yaml:"max_in_flight"` // messages with QoS 1 or 2 of one device that are not finished; 0 is 1 024
+}
+
+// Check says which limit is none.
+func (l Limits) Check(section string) error {
+	var errs []error
+	for _, one := range []struct {
+		key         string
+		value, most int
+	}{{"max_clients", l.MaxClients, 1_000_000}, {"max_packet", l.MaxPacket, 16 << 20}, {"max_in_flight", l.MaxInFlight, 65535}} {
+		if one.value < 0 || one.value > one.most {
+			errs = append(errs, fmt.Errorf("%s.%s: %d: want 1 to %d, or leave it out", section, one.key, one.value, one.most))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 const (
-	maxPacket  = 256 << 10
-	maxClients = 20_000
-	maxPending = 1024
+	maxPacket   = 256 << 10
+	maxClients  = 20_000
+	maxInFlight = 1024
+	maxPending  = 1024
 	// A session holds nothing of ours: a device sends again what was not
 	// acknowledged. Without a bound each client id ever seen would stay in memory.
 	sessionSeconds = 300
 )
 
-// BrokerOptions are what a broker needs. With an empty User it takes everybody,
-// which is for loopback only.
+// BrokerOptions are what a broker needs. With an empty User it asks for no name:
+// that is for loopback, or where TLS asks each device for its certificate.
 type BrokerOptions struct {
 	User     string
 	Password string
-	Keeper   Keeper
-	Log      *slog.Logger
+	TLS      *tls.Config // nil for plain text
+	Limits
+	Allows func(topic string) bool // topics beside the contract's that devices may publish under; nil for none
+	Keeper Keeper
+	Log    *slog.Logger
 }
 
 // Broker is an MQTT broker inside the gateway. Its PUBACK is the gateway's word
@@ -57,6 +83,8 @@ type Broker struct {
 type Counts struct {
 	Messages atomic.Uint64 // taken into custody or found to say nothing
 	Refused  atomic.Uint64 // not acknowledged: they could not be made durable
+	Wills    atomic.Uint64 // last wills taken into custody
+	Crowded  atomic.Uint64 // connections refused because there were as many as may be
 }
 
 // NewBroker gives a broker that Run starts.
@@ -76,14 +104,22 @@ func (b *Broker) Clients() int64 {
 // Run serves a listener until ctx ends and all clients are gone.
 func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 	capabilities := broker.NewDefaultServerCapabilities()
-	capabilities.MaximumPacketSize = maxPacket
-	capabilities.MaximumClients = maxClients
+	limits := b.options.Limits
+	clients := cmp.Or(limits.MaxClients, maxClients)
+	capabilities.MaximumPacketSize = uint32(cmp.Or(limits.MaxPacket, maxPacket))
+	capabilities.MaximumClients = int64(clients)
+	capabilities.ReceiveMaximum = uint16(cmp.Or(limits.MaxInFlight, maxInFlight))
+	capabilities.MaximumInflight = capabilities.ReceiveMaximum
 	capabilities.MaximumClientWritesPending = maxPending
 	capabilities.MaximumSessionExpiryInterval = sessionSeconds
 	capabilities.TopicAliasMaximum = 0
 	server := broker.New(&broker.Options{Capabilities: capabilities, Logger: slog.New(slog.DiscardHandler)})
-	if err := server.AddHook(&hook{broker: b, ctx: ctx}, nil); err != nil {
+	if err := server.AddHook(&hook{broker: b, clients: server.Clients, ctx: ctx}, nil); err != nil {
 		return fmt.Errorf("start MQTT broker: %w", err)
+	}
+	l = &bounded{Listener: l, room: make(chan struct{}, clients+clients/8+8), refused: &b.counts.Crowded}
+	if b.options.TLS != nil {
+		l = tls.NewListener(l, b.options.TLS)
 	}
 	if err := server.AddListener(listeners.NewNet("mqtt", l)); err != nil {
 		return fmt.Errorf("start MQTT broker on %s: %w", l.Addr(), err)
@@ -102,15 +138,17 @@ func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 // hook is where the broker asks us.
 type hook struct {
 	broker.HookBase
-	broker *Broker
-	ctx    context.Context // of Run: the library's hooks have none of their own
+	broker  *Broker
+	clients *broker.Clients
+	ctx     context.Context // of Run: the library's hooks have none of their own
 }
 
 func (h *hook) ID() string { return "medfleet" }
 
 func (h *hook) Provides(b byte) bool {
 	switch b {
-	case broker.OnConnectAuthenticate, broker.OnACLCheck, broker.OnPublish, broker.OnWill:
+	case broker.OnConnectAuthenticate, broker.OnACLCheck, broker.OnPublish,
+		broker.OnSessionEstablish, broker.OnWill, broker.OnWillSent:
 		return true
 	}
 	return false
@@ -129,8 +167,22 @@ func (h *hook) OnConnectAuthenticate(_ *broker.Client, pk packets.Packet) bool {
 // OnACLCheck lets devices publish under the contract. Nobody may subscribe:
 // what devices say is for the gateway alone.
 func (h *hook) OnACLCheck(_ *broker.Client, name string, write bool) bool {
-	return write && strings.HasPrefix(name, Root+"/")
+	return write && h.broker.takes(name)
 }
+
+func (b *Broker) takes(topic string) bool {
+	return strings.HasPrefix(topic, Root+"/") || b.options.Allows != nil && b.options.Allows(topic)
+}
+
+// OnSessionEstablish comes before an older connection of the same device is ended:
+// the device is here, so its last will is not due.
+func (h *hook) OnSessionEstablish(cl *broker.Client, _ packets.Packet) {
+	if older, ok := h.clients.Get(cl.ID); ok {
+		unsay(older)
+	}
+}
+
+func unsay(cl *broker.Client) { atomic.StoreUint32(&cl.Properties.Will.Flag, 0) }
 
 // OnWill keeps last wills out of the broker's memory: nobody may read them there.
 func (h *hook) OnWill(_ *broker.Client, will broker.Will) (broker.Will, error) {
@@ -138,7 +190,21 @@ func (h *hook) OnWill(_ *broker.Client, will broker.Will) (broker.Will, error) {
 	return will, nil
 }
 
-// OnPublish runs before PUBACK. Any error but ErrRejectPacket would still be
+// OnWillSent keeps what a device has left to be said when its connection ends
+// without a goodbye. The library asks nobody whether it may be said under its topic.
+func (h *hook) OnWillSent(_ *broker.Client, pk packets.Packet) {
+	if h.ctx.Err() != nil || !h.broker.takes(pk.TopicName) {
+		return // it is the broker that ends, not the device
+	}
+	m := Message{Topic: pk.TopicName, Payload: pk.Payload}
+	if err := h.broker.options.Keeper.Keep(h.ctx, m, medfleet.AsMillis(time.Now())); err == nil {
+		h.broker.counts.Wills.Add(1)
+	} else if h.ctx.Err() == nil {
+		h.broker.options.Log.Error("last will of an MQTT device not kept; the device will be missed by its silence", "error", err)
+	}
+}
+
+// OnPublish runs before PUBACK, or PUBREC. Any error but ErrRejectPacket would still be
 // acknowledged by the library, so that is the one returned; the client is closed
 // so that the device sends the message again on its next connection.
 func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, error) {
@@ -153,6 +219,7 @@ func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, 
 	if h.ctx.Err() == nil {
 		h.broker.options.Log.Error("MQTT message not acknowledged; the device keeps it and sends it again", "error", err)
 	}
+	unsay(cl) // it is we who go
 	cl.Stop(packets.ErrServerUnavailable)
 	return pk, packets.ErrRejectPacket
 }

@@ -1,0 +1,44 @@
+package mqtt
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// bounded is a listener with room for so many connections. The library counts
+// those that have said CONNECT; a connection costs memory before that already.
+type bounded struct {
+	net.Listener
+	room    chan struct{}
+	refused *atomic.Uint64
+}
+
+// Accept closes what there is no room for at once, so that it can be told from a
+// gateway that does not answer.
+func (b *bounded) Accept() (net.Conn, error) {
+	for {
+		c, err := b.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case b.room <- struct{}{}:
+			return &guest{Conn: c, leave: sync.OnceFunc(func() { <-b.room })}, nil
+		default:
+			b.refused.Add(1)
+			c.Close()
+		}
+	}
+}
+
+// guest is a connection that gives its room back.
+type guest struct {
+	net.Conn
+	leave func()
+}
+
+func (g *guest) Close() error {
+	g.leave()
+	return g.Conn.Close()
+}

@@ -1,0 +1,50 @@
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"medfleet/gateway/mqtt"
+	"medfleet/gateway/tlsfiles"
+)
+
+// MQTTConfig is where devices speak MQTT.
+type MQTTConfig struct {
+	Listen       string `yaml:"listen"` // address of the gateway's own broker; empty for none
+	User         string `yaml:"user"`   // name that devices give; empty lets everybody in, on loopback or with a certificate only
+	Password     string `yaml:"password"`
+	PasswordFile string `yaml:"password_file"`
+	Insecure     bool   `yaml:"insecure"` // allow plain text beyond loopback
+
+	TLS    tlsfiles.Server `yaml:"tls"`    // of the gateway's own broker
+	Limits mqtt.Limits     `yaml:"limits"` // likewise
+
+	Brokers []mqtt.ClientConfig `yaml:"brokers"` // the hospital's own brokers
+}
+
+// Check completes the configuration and says what is wrong with it; gateway is the
+// gateway's id.
+func (c *MQTTConfig) Check(gateway string) error {
+	return errors.Join(c.TLS.Check("gateway.mqtt.tls"), c.Limits.Check("gateway.mqtt.limits"), c.checkBrokers(gateway))
+}
+
+// checkBrokers completes each broker's configuration and says what is wrong.
+func (c *MQTTConfig) checkBrokers(gateway string) error {
+	var errs []error
+	names, sessions := map[string]bool{}, map[string]bool{}
+	for i := range c.Brokers {
+		b := &c.Brokers[i]
+		b.Section = fmt.Sprintf("gateway.mqtt.brokers[%d]", i)
+		b.ClientID = cmp.Or(b.ClientID, "medfleet-"+gateway)
+		errs = append(errs, b.Check())
+		b.Name = b.Feed()
+		if session := b.URL + " " + b.ClientID; sessions[session] {
+			errs = append(errs, fmt.Errorf("%s.client_id: %q is another's at the same broker, which would throw out one for the other: give each its own, or put all topics under one", b.Section, b.ClientID))
+		} else if sessions[session] = true; names[b.Name] {
+			errs = append(errs, fmt.Errorf("%s.name: there is another broker %q: give each a name of its own", b.Section, b.Name))
+		}
+		names[b.Name] = true
+	}
+	return errors.Join(errs...)
+}

@@ -84,6 +84,9 @@ func (m *mqttKeeper) enqueue(msg mqtt.Message, received medfleet.Millis) (receip
 	if err != nil {
 		return receipt{}, err
 	}
+	if said.Event != nil && !m.keeper.places.classed(&said.Event.Equipment) {
+		return receipt{}, mqtt.ErrNothing // the connection of a device that has never said anything
+	}
 	m.counts.Dropped.Add(uint64(said.Dropped))
 	m.counts.Implausible.Add(uint64(said.Refused))
 	b := batch{feed: m.feed, received: received, key: said.Key}

@@ -113,6 +113,7 @@ func TestWhatIsNotKeptIsNotAcknowledgedAndTheConnectionEnds(t *testing.T) {
 		p.grants(1)
 		require.NoError(t, p.publishes(2, "two"))
 		require.Equal(t, uint16(2), p.acknowledged())
+		synctest.Wait() // until the answer to SUBSCRIBE is seen too
 		require.True(t, c.Up())
 	})
 }

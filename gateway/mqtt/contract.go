@@ -18,7 +18,7 @@ import (
 )
 
 // ErrNothing is returned for a message that is understood and says nothing to
-// us: a device's last will, a retained message without a time.
+// us, such as that a device was online when the broker kept it.
 var ErrNothing = errors.New("understood, nothing for us")
 
 // Contract reads messages of medfleet's own contract. It is for one goroutine
@@ -31,6 +31,7 @@ type Contract struct {
 	seen     medfleet.Observation
 	event    medfleet.Event
 	names    map[string]string
+	none     fastjson.Object
 }
 
 // NewContract gives a reader that files what it reads under this gateway.
@@ -46,7 +47,9 @@ func (c *Contract) Read(m Message, received medfleet.Millis) (Reading, error) {
 		return Reading{}, err
 	}
 	if t.leaf == "online" {
-		return Reading{}, ErrNothing
+		r := Reading{Key: c.key(m)}
+		err := c.connection(t, m, received, &r)
+		return r, err
 	}
 	v, err := c.parser.ParseBytes(m.Payload)
 	if err != nil {
@@ -85,7 +88,13 @@ func (c *Contract) status(t topic, body *fastjson.Object, received medfleet.Mill
 	}
 	o := &c.seen
 	o.Equipment, o.Gateway, o.Readings = equipment, c.gateway, o.Readings[:0]
-	if o.Time, err = c.when(body, received, r); err != nil {
+	if o.Time, err = c.when(body, received, r); errors.Is(err, ErrNothing) {
+		// Retained and without a time: there is such a device, and no more is known.
+		o.Time = received
+		r.Observation = o
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	body.Visit(func(key []byte, v *fastjson.Value) {

@@ -210,19 +210,57 @@ func TestAClockThatIsOffIsReplacedByTheGateways(t *testing.T) {
 	}
 }
 
-func TestWhatSaysNothingIsNoError(t *testing.T) {
+func TestARetainedStatusIsStateAtItsOwnTimeOrNoneAtAll(t *testing.T) {
 	c := contract(t)
-	_, err := c.Read(mqtt.Message{Topic: "medfleet/v1/north/edge-1/pump-17/online", Payload: []byte("0")}, received)
-	require.ErrorIs(t, err, mqtt.ErrNothing, "a last will")
-	m := status(`{"class":"infusion_pump","battery_charge":5}`)
+	m := status(`{"class":"infusion_pump","battery_charge":5,"model":"Alpha 3"}`)
 	m.Retained = true
-	_, err = c.Read(m, received)
-	require.ErrorIs(t, err, mqtt.ErrNothing, "state at an unknown time")
-	m.Payload = []byte(`{"class":"infusion_pump","battery_charge":5,"time":"2026-07-30T09:00:00Z"}`)
 	r, err := c.Read(m, received)
 	require.NoError(t, err)
 	require.True(t, r.Retained)
+	require.Empty(t, r.Observation.Readings, "there is such a device, and no more is known")
+	require.Equal(t, medfleet.Equipment{Device: "pump-17", Class: "infusion_pump", Model: "Alpha 3", Site: "north"}, r.Observation.Equipment)
+	m.Payload = []byte(`{"class":"infusion_pump","battery_charge":5,"time":"2026-07-30T09:00:00Z"}`)
+	r, err = c.Read(m, received)
+	require.NoError(t, err)
+	require.True(t, r.Retained)
 	require.Equal(t, received.Add(-5*time.Hour), r.Observation.Time)
+}
+
+func TestAConnectionThatIsLostIsSilenceAndNoFault(t *testing.T) {
+	for payload, want := range map[string]medfleet.Phase{
+		`{"online":false}`: medfleet.Start, "0": medfleet.Start, "false": medfleet.Start, "offline": medfleet.Start, `"offline"`: medfleet.Start,
+		`{"online":0}`:    medfleet.Start,
+		`{"online":true}`: medfleet.End, "1": medfleet.End, "true": medfleet.End, " online\n": medfleet.End, `{"online":1}`: medfleet.End,
+	} {
+		r, err := contract(t).Read(mqtt.Message{Topic: onlineTopic, Payload: []byte(payload)}, received)
+		require.NoError(t, err, payload)
+		require.Nil(t, r.Observation)
+		require.Len(t, r.Event.ID, 32)
+		require.Equal(t, &medfleet.Event{
+			Equipment: medfleet.Equipment{Device: "pump-17", Site: "north"}, ID: r.Event.ID, Time: received, Condition: "offline",
+			Phase: want, Kind: medfleet.Advisory, Text: "not connected", Gateway: "edge-1",
+		}, r.Event, payload)
+	}
+	c := contract(t)
+	r, err := c.Read(mqtt.Message{Topic: onlineTopic, Payload: []byte(`{"online":false,"class":"ventilator","time":"2026-07-30T01:00:00Z","patient":"Quintero"}`)}, received)
+	require.NoError(t, err)
+	require.Equal(t, medfleet.Class("ventilator"), r.Event.Class)
+	require.Equal(t, received, r.Event.Time, "a last will is written when the connection begins")
+	require.Equal(t, 1, r.Dropped)
+	first := r.Event.ID
+	r, err = c.Read(mqtt.Message{Topic: onlineTopic, Payload: []byte("0")}, received+1)
+	require.NoError(t, err)
+	require.NotEqual(t, first, r.Event.ID)
+
+	_, err = c.Read(mqtt.Message{Topic: onlineTopic, Payload: []byte("0"), Retained: true}, received)
+	require.ErrorIs(t, err, mqtt.ErrNothing, "what a broker has kept says nothing of now")
+	_, err = c.Read(mqtt.Message{Topic: onlineTopic}, received)
+	require.ErrorIs(t, err, mqtt.ErrNothing)
+	for _, wrong := range []string{"2", "Quintero", `{"online":"Quintero"}`, `{"on":true}`, "{", "[]", `{"online":0.5}`} {
+		_, err := c.Read(mqtt.Message{Topic: onlineTopic, Payload: []byte(wrong)}, received)
+		require.ErrorContains(t, err, "neither online nor offline", wrong)
+		require.NotContains(t, err.Error(), "Quintero")
+	}
 }
 
 func TestTheSameMessageHasTheSameIDAndAnotherHasAnother(t *testing.T) {

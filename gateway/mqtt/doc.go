@@ -6,12 +6,20 @@
 //
 //	medfleet/v1/<site>/<gateway>/<device>/status   what it says of itself
 //	medfleet/v1/<site>/<gateway>/<device>/event    what happened to it
-//	medfleet/v1/<site>/<gateway>/<device>/online   its last will
+//	medfleet/v1/<site>/<gateway>/<device>/online   whether it is connected: also its last will
 //
 // one JSON object each. Both need "class" and "time" (RFC 3339); "model",
 // "unit" and "seq" are optional. A status carries the metrics of the class's
 // profile under their names; "state" is the name of one of its states. An event
 // carries "condition" and "phase", and may carry "code" and "priority".
+//
+// "online" is {"online":true} when a device comes and {"online":false} as its last
+// will; "class" may stand beside it. A lost connection is the condition "offline":
+// silence, never a fault of the device.
+//
+// A retained message is state at an unknown time: with a "time" of its own it is
+// filed under that and judged by nobody; without, it says that there is such a
+// device and nothing more.
 //
 // Keys that the profile does not know are dropped and counted, so that patient
 // data cannot pass; text is taken only where it names something that is

@@ -53,6 +53,16 @@ func (s *Set) ClassOf(number uint32, refid string) (*Profile, bool) {
 	return p, ok
 }
 
+// Implied finds the class that a measurement or an attribute is known by, reference
+// id first.
+func (s *Set) Implied(number uint32, refid string) (*Profile, bool) {
+	if p, ok := s.implied[Code{RefID: refid}]; ok {
+		return p, true
+	}
+	p, ok := s.implied[Code{Number: number}]
+	return p, ok
+}
+
 // MetricOf finds the name of the metric that an attribute carries, reference id
 // first. Whether a class has that metric is the profile's to say.
 func (s *Set) MetricOf(number uint32, refid string) (string, bool) {

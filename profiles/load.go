@@ -109,6 +109,7 @@ func (b *builder) build() (*Set, error) {
 		eventRefid: map[string]*Condition{}, eventCode: map[uint32]*Condition{},
 		deviceRefid: map[string]*Profile{}, deviceCode: map[uint32]*Profile{},
 		metricRefid: map[string]string{}, metricCode: map[uint32]string{},
+		implied: map[Code]*Profile{},
 	}
 	for _, p := range b.classes {
 		if err := p.complete(b.groups.Groups); err != nil {
@@ -141,6 +142,12 @@ func (s *Set) index() {
 			s.deviceCode[code.Number] = p
 			if code.RefID != "" {
 				s.deviceRefid[code.RefID] = p
+			}
+		}
+		for _, code := range p.Implied {
+			s.implied[Code{Number: code.Number}] = p
+			if code.RefID != "" {
+				s.implied[Code{RefID: code.RefID}] = p
 			}
 		}
 		for _, m := range p.Metrics {

@@ -79,6 +79,9 @@ type Profile struct {
 	States      []State        `yaml:"states"`
 	Metrics     []Metric       `yaml:"metrics"`
 	Devices     []Code         `yaml:"devices,omitempty"`
+	// Implied are measurements and attributes by which a device of the class is
+	// known that does not tell its type.
+	Implied []Code `yaml:"implied,omitempty"`
 
 	byName map[string]*Metric
 	place  string
@@ -140,6 +143,7 @@ type Set struct {
 	deviceCode  map[uint32]*Profile
 	metricRefid map[string]string
 	metricCode  map[uint32]string
+	implied     map[Code]*Profile
 	allFaults   []*Fault
 	faults      faultTable
 }

@@ -12,15 +12,17 @@ import (
 type alert struct {
 	group     int
 	device    int
-	segment   int    // of the event's row, -1 while only facets were seen
+	segment   int // of the event's row, -1 while only facets were seen
+	kind      rowKind
+	words     int    // segment of the alert's text, -1 if there is none
 	number    uint32 // code of the event
 	refid     string
-	moment    bool // an event condition: it has no duration by its nature
 	at        medfleet.Millis
 	phase     string
 	state     string
 	priority  string
 	technical bool // the sender calls it technical
+	gone      bool // a maker's alert whose row has no value any more
 }
 
 // alert gathers the rows of alerts and turns them into events. The code of the
@@ -29,7 +31,7 @@ type alert struct {
 func (r *reading) alert(res *Result) {
 	for i := range r.rows {
 		switch row := &r.rows[i]; {
-		case row.kind == rowAlarm, row.kind == rowEvent, row.kind == rowCondition:
+		case row.kind&rowHappening != 0:
 			r.eventRow(row)
 		case row.kind&rowFacet != 0:
 			r.facetRow(row)
@@ -51,7 +53,7 @@ func (r *reading) open(row *row, event bool) *alert {
 			return a
 		}
 	}
-	r.alerts = append(r.alerts, alert{group: row.group, device: row.device, segment: -1})
+	r.alerts = append(r.alerts, alert{group: row.group, device: row.device, segment: -1, words: -1})
 	return &r.alerts[len(r.alerts)-1]
 }
 
@@ -60,9 +62,13 @@ func (r *reading) open(row *row, event bool) *alert {
 func (r *reading) eventRow(row *row) {
 	i, s := row.segment, &r.sieve
 	a := r.open(row, true)
-	a.segment, a.moment = i, row.kind == rowCondition
+	a.segment, a.kind = i, row.kind
 	a.number, a.refid = row.number, row.refid
-	if row.kind != rowEvent {
+	if row.kind == rowVendorAlert {
+		a.technical = true
+		a.gone = s.blank(i, obxEventWords) || withdrawn(s.get(i, obxStatus))
+	}
+	if row.kind&rowCoded != 0 {
 		a.number, a.refid = s.code(i, obxEventCode), s.text(i, obxEventRefID)
 		if _, _, ok := r.mapper.condition(a.number, a.refid); !ok && !s.blank(i, obxOtherEventRefID) {
 			a.number, a.refid = s.code(i, obxOtherEventCode), s.text(i, obxOtherEventRefID)
@@ -79,11 +85,13 @@ func (r *reading) eventRow(row *row) {
 	a.technical = a.technical || r.flagged(i, "ST")
 }
 
-// facetRow reads the facets 3 to 7.
+// facetRow reads the facets 3 to 8.
 func (r *reading) facetRow(row *row) {
 	a := r.open(row, false)
 	w := r.sieve.word(row.segment, 1)
 	switch row.kind {
+	case rowAlertText:
+		a.words = row.segment
 	case rowPhase:
 		a.phase = r.sieve.known.keep(w)
 	case rowAlarmState:
@@ -110,6 +118,12 @@ var priorities = [...]struct{ word, means string }{
 // event makes an event of an alert, if it is about equipment.
 func (r *reading) event(res *Result, a *alert) {
 	c, code, ok := r.mapper.condition(a.number, a.refid)
+	text := ""
+	if ok {
+		text = c.Title
+	} else {
+		c, code, text, ok = r.makersOwn(a)
+	}
 	phase, told := a.phaseIn(r.groups[a.group].kind)
 	switch {
 	case !ok, !told:
@@ -128,7 +142,7 @@ func (r *reading) event(res *Result, a *alert) {
 		res.Dropped.Alerts++
 	default:
 		r.fileEvent(res, a, c, medfleet.Event{
-			Equipment: r.equipment(v), Phase: phase, Code: code,
+			Equipment: r.equipment(v), Phase: phase, Code: code, Text: text,
 			ID: r.sieve.hash(a.segment, string(v.id), code, string(phase)),
 		})
 	}
@@ -144,7 +158,7 @@ func (r *reading) fileEvent(res *Result, a *alert, c *profiles.Condition, ev med
 	}
 	at, clamped := medfleet.Believe(own, r.received)
 	ev.Time, ev.Condition, ev.Kind = at, c.Name, c.Kind
-	ev.Text, ev.Priority, ev.Gateway = c.Title, a.priority, r.mapper.gateway
+	ev.Priority, ev.Gateway = a.priority, r.mapper.gateway
 	mark := Mark{Clamped: clamped, NotInService: r.debugging || r.devices[a.device].demo}
 	if clamped {
 		mark.DeviceTime = own
@@ -192,9 +206,11 @@ func (a *alert) phaseIn(kind groupKind) (medfleet.Phase, bool) {
 		return medfleet.Start, true
 	case is(phase, "continue"), is(phase, "update"), is(phase, "escalate"), is(phase, "deescalate"):
 		return medfleet.Continue, true
-	case a.moment:
+	case a.kind == rowCondition:
 		return medfleet.Instant, true
-	case kind == alertGroup:
+	case a.kind == rowVendorAlert && a.gone:
+		return medfleet.End, true
+	case kind == alertGroup, a.kind == rowVendorAlert:
 		return medfleet.Start, true
 	}
 	return "", false

@@ -27,6 +27,7 @@ const (
 	pv1Unit
 	obrCode
 	obrRefID
+	obrWord
 	obrTime
 	obrEndTime
 	obxType
@@ -36,6 +37,11 @@ const (
 	obxEarlyRefID
 	obxOtherCode
 	obxOtherRefID
+	obxHexCode
+	obxVendorCode
+	obxSystem
+	obxOtherVendorCode
+	obxOtherSystem
 	obxPath
 	obxNumber
 	obxStructured
@@ -46,8 +52,19 @@ const (
 	obxEventRefID
 	obxOtherEventCode
 	obxOtherEventRefID
+	obxEventVendorCode
+	obxEventSystem
+	obxOtherEventVendorCode
+	obxOtherEventSystem
+	obxEventWords
+	obxEventName
+	obxEventOriginal
 	obxIdentity
 	obxModel
+	obxMakerModel
+	obxMaker
+	obxRevision
+	obxRevisions
 	obxValid
 	obxUnit
 	obxUnitName
@@ -138,6 +155,7 @@ var allowed = [places]rule{
 
 	obrCode:    {segmentOBR, 4, 1, 0, shapeCode, forgotten, true, "alert, device management or waveform"},
 	obrRefID:   {segmentOBR, 4, 2, 0, shapeRefID, forgotten, true, "alert, device management or waveform"},
+	obrWord:    {segmentOBR, 4, 1, 0, shapeService, forgotten, true, "alert or waveform, where a word stands for the code"},
 	obrTime:    {segmentOBR, 7, 1, 0, shapeTime, asNumber, true, "time of a report"},
 	obrEndTime: {segmentOBR, 8, 1, 0, shapeTime, asNumber, true, "time of a report that has no start"},
 
@@ -148,7 +166,14 @@ var allowed = [places]rule{
 	obxEarlyRefID: {segmentOBX, 3, 1, 0, shapeRefID, forgotten, false, "what the row is about, where code and name are swapped"},
 	obxOtherCode:  {segmentOBX, 3, 4, 0, shapeCode, forgotten, false, "what the row is about, where the maker's own code stands first"},
 	obxOtherRefID: {segmentOBX, 3, 5, 0, shapeRefID, forgotten, false, "what the row is about, where the maker's own code stands first"},
-	obxPath:       {segmentOBX, 4, 1, 0, shapeDotted, forgotten, true, "which device the row belongs to"},
+	obxHexCode:    {segmentOBX, 3, 1, 0, shapeHexCode, forgotten, false, "what the row is about, where partition and term are in hexadecimal (MDIL)"},
+	obxVendorCode: {segmentOBX, 3, 1, 0, shapeVendorCode, asText, false, "a maker's own error code; only codes of the fault table stay"},
+	obxSystem:     {segmentOBX, 3, 3, 0, shapeSystem, forgotten, false, "whose code it is"},
+
+	obxOtherVendorCode: {segmentOBX, 3, 4, 0, shapeVendorCode, asText, false, "a maker's own error code; only codes of the fault table stay"},
+	obxOtherSystem:     {segmentOBX, 3, 6, 0, shapeSystem, forgotten, false, "whose code it is"},
+
+	obxPath: {segmentOBX, 4, 1, 0, shapeDotted, forgotten, true, "which device the row belongs to"},
 
 	obxNumber:          {segmentOBX, 5, 1, rowMetric, shapeNumber, asNumber, false, "metrics of the profiles"},
 	obxStructured:      {segmentOBX, 5, 2, rowMetric, shapeNumber, asNumber, false, "metrics sent as structured numbers (SN)"},
@@ -159,9 +184,22 @@ var allowed = [places]rule{
 	obxEventRefID:      {segmentOBX, 5, 2, rowCoded, shapeRefID, asText, false, "which event it is; only codes of the condition table stay"},
 	obxOtherEventCode:  {segmentOBX, 5, 4, rowCoded, shapeCode, forgotten, false, "which event it is, where the maker's own code stands first"},
 	obxOtherEventRefID: {segmentOBX, 5, 5, rowCoded, shapeRefID, forgotten, false, "which event it is, where the maker's own code stands first"},
-	obxIdentity:        {segmentOBX, 5, 1, rowIdentity, shapeIdentity, asText, false, "device identity: system id, serial number, UDI"},
-	obxModel:           {segmentOBX, 5, 1, rowModel, shapeModel, asText, false, "model"},
-	obxValid:           {segmentOBX, 5, 1, rowMeasurement, shapeValidity, forgotten, false, "whether a monitor measures anything at all; the value itself is not kept"},
+
+	obxEventVendorCode:      {segmentOBX, 5, 1, rowCoded, shapeVendorCode, asText, false, "a maker's own error code; only codes of the fault table stay"},
+	obxEventSystem:          {segmentOBX, 5, 3, rowCoded, shapeSystem, forgotten, false, "whose code it is"},
+	obxOtherEventVendorCode: {segmentOBX, 5, 4, rowCoded, shapeVendorCode, asText, false, "a maker's own error code; only codes of the fault table stay"},
+	obxOtherEventSystem:     {segmentOBX, 5, 6, rowCoded, shapeSystem, forgotten, false, "whose code it is"},
+	obxEventWords:           {segmentOBX, 5, 1, rowCoded | rowAlertText | rowVendorAlert, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
+	obxEventName:            {segmentOBX, 5, 2, rowCoded, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
+	obxEventOriginal:        {segmentOBX, 5, 9, rowCoded, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
+
+	obxIdentity:   {segmentOBX, 5, 1, rowIdentity, shapeIdentity, asText, false, "device identity: system id, serial number, UDI"},
+	obxModel:      {segmentOBX, 5, 1, rowModel, shapeModel, asText, false, "model"},
+	obxMakerModel: {segmentOBX, 5, 1, rowModel, shapeMakerModel, asText, false, "maker and model in one text"},
+	obxMaker:      {segmentOBX, 5, 1, rowMaker, shapeModel, asText, false, "maker"},
+	obxRevision:   {segmentOBX, 5, 1, rowRevision, shapeRevision, asText, false, "firmware, software, hardware: for recall lists"},
+	obxRevisions:  {segmentOBX, 5, 1, rowRevision, shapeRevisions, asText, false, "firmware of several parts: only known words and revisions stay"},
+	obxValid:      {segmentOBX, 5, 1, rowMeasurement, shapeValidity, forgotten, false, "whether a monitor measures anything at all; the value itself is not kept"},
 
 	obxUnit:          {segmentOBX, 6, 1, rowMetric, shapeUnit, forgotten, false, "unit of measure"},
 	obxUnitName:      {segmentOBX, 6, 2, rowMetric, shapeUnit, forgotten, false, "unit of measure"},

@@ -49,7 +49,7 @@ func guessedKind(number uint32, refid string) rowKind {
 		return rowStructure
 	case strings.HasPrefix(refid, eventPrefix), partition(number) == partitionEvents:
 		return rowEvent
-	case partition(number) == partitionMeasurements:
+	case partition(number) == partitionMeasurements && !private(number):
 		return rowMeasurement
 	}
 	return rowOther

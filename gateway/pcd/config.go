@@ -50,6 +50,10 @@ type Sender struct {
 	// sysid, serial, udi, prt10.1, prt20, msh3.1, msh3.2, msh4.1, or several
 	// joined by +. Empty: the most trustworthy that is there.
 	Identity string `yaml:"identity,omitempty"`
+	// Rack says what names the device that all devices of the sender stand in, by
+	// the same words as Identity: msh3.2 where the sender is a rack. Empty: none,
+	// or the one a message itself tells.
+	Rack string `yaml:"rack,omitempty"`
 	// Class and Model are for messages that do not tell.
 	Class medfleet.Class `yaml:"class,omitempty"`
 	Model string         `yaml:"model,omitempty"`
@@ -70,6 +74,7 @@ type sender struct {
 	Sender
 	prefix   netip.Prefix
 	identity []source
+	rack     []source
 	profile  *profiles.Profile
 	zone     *time.Location
 	zoned    bool
@@ -98,7 +103,10 @@ func (c Sender) compile(set *profiles.Set) (sender, error) {
 	s := sender{Sender: c, zone: time.UTC}
 	errs := []error{s.checkWords(), s.checkMatch()}
 	var err error
-	if s.identity, err = parseIdentity(c.Identity); err != nil {
+	if s.identity, err = parseIdentity("identity", c.Identity); err != nil {
+		errs = append(errs, err)
+	}
+	if s.rack, err = parseIdentity("rack", c.Rack); err != nil {
 		errs = append(errs, err)
 	}
 	if c.Class != "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"medfleet"
+	"medfleet/profiles"
 )
 
 // source is a part of a message that can name a device.
@@ -44,8 +45,8 @@ var sourceNames = [...]struct {
 	{"msh3.1", fromApplication}, {"msh3.2", fromApplicationID}, {"msh4.1", fromFacility},
 }
 
-// parseIdentity reads a template such as msh3.2+obx18.1.
-func parseIdentity(template string) ([]source, error) {
+// parseIdentity reads the template of a key, such as msh3.2+obx18.1.
+func parseIdentity(key, template string) ([]source, error) {
 	if template == "" {
 		return nil, nil
 	}
@@ -58,7 +59,7 @@ func parseIdentity(template string) ([]source, error) {
 			return n.name == strings.ToLower(strings.TrimSpace(part))
 		})
 		if i < 0 {
-			return nil, fmt.Errorf("identity %q: %q is no part of a message: use %s, joined by +", template, part, sourceList())
+			return nil, fmt.Errorf("%s %q: %q is no part of a message: use %s, joined by +", key, template, part, sourceList())
 		}
 		list = append(list, sourceNames[i].from)
 	}
@@ -87,8 +88,8 @@ const (
 func (r *reading) name(res *Result) {
 	for d := range r.devices {
 		v := &r.devices[d]
-		if v.profile == nil {
-			v.profile = r.sender.profile
+		if v.profile == nil && v.refid != rackType {
+			v.profile = r.classOf(v)
 		}
 		v.id = r.identify(v)
 	}
@@ -101,6 +102,23 @@ func (r *reading) name(res *Result) {
 			r.file(res, v)
 		}
 	}
+	if !r.presence {
+		r.attach(res)
+	}
+}
+
+// classOf gives the class of a device whose row does not tell it: the one its
+// sender is configured for, or the one whose measurements it sends.
+func (r *reading) classOf(v *device) *profiles.Profile {
+	switch {
+	case r.presence:
+		return nil // an implant's number is its patient's, whatever the sender is configured for
+	case r.sender.profile != nil:
+		return r.sender.profile
+	case v.unlike, v.typed && v.refid != generalType:
+		return nil
+	}
+	return v.implied
 }
 
 // identify resolves what the message calls a device to its id.
@@ -110,7 +128,11 @@ func (r *reading) identify(v *device) medfleet.DeviceID {
 	if v.several {
 		v.names[fromRow] = ""
 	}
-	name := r.natural(v)
+	return r.resolve(r.natural(v))
+}
+
+// resolve gives the id for a name as it was sent, empty for none.
+func (r *reading) resolve(name string) medfleet.DeviceID {
 	if name == "" {
 		return ""
 	}
@@ -141,8 +163,13 @@ func (r *reading) natural(v *device) string {
 		}
 		return ""
 	}
+	return r.joined(v, r.sender.identity)
+}
+
+// joined gives what a template says, empty when one of its fields is.
+func (r *reading) joined(v *device, template []source) string {
 	name := ""
-	for i, s := range r.sender.identity {
+	for i, s := range template {
 		part := r.part(v, s)
 		switch {
 		case part == "":
@@ -198,14 +225,11 @@ func (r *reading) inherit(d int) {
 // file finds or adds the observation of a device at its time. Several groups
 // about one device at one time become one.
 func (r *reading) file(res *Result, v *device) {
-	own := r.groups[v.group].at
-	if v.newest > own {
-		own = v.newest
-	}
-	if own == 0 {
-		own = r.sent
-	}
+	own := r.ownTime(v)
 	at, clamped := medfleet.Believe(own, r.received)
+	if !r.presence {
+		r.identity(res, v, at)
+	}
 	for i := range res.Observations {
 		if o := &res.Observations[i]; o.Device == v.id && o.Time == at && o.Class == v.profile.Class {
 			v.observed = i
@@ -226,6 +250,14 @@ func (r *reading) file(res *Result, v *device) {
 	res.ObservationMarks = append(res.ObservationMarks, mark)
 	r.tallies = append(r.tallies, tally{profile: v.profile, demo: v.demo})
 	v.observed = len(res.Observations) - 1
+}
+
+// ownTime is when a device was as the message tells it, by its own clock.
+func (r *reading) ownTime(v *device) medfleet.Millis {
+	if own := max(r.groups[v.group].at, v.newest); own != 0 {
+		return own
+	}
+	return r.sent
 }
 
 func (r *reading) equipment(v *device) medfleet.Equipment {

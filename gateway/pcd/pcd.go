@@ -77,19 +77,23 @@ func (m *Mapper) Map(res *Result, msg *Message, peer netip.Addr, received medfle
 	}
 	r.walk(res)
 	r.name(res)
-	r.observe(res)
-	r.alert(res)
+	if !r.presence {
+		r.observe(res)
+		r.alert(res)
+	}
 	r.conclude(res)
 }
 
 // conclude gives the verdict on a message that was read to its end.
 func (r *reading) conclude(res *Result) {
-	something := len(res.Events) > 0
+	something := len(res.Events) > 0 || len(res.Attachments) > 0 || len(res.Identities) > 0
 	for i := range res.Observations {
 		something = something || len(res.Observations[i].Readings) > 0
 	}
 	res.NoZone = r.noZone
 	switch {
+	case r.presence:
+		res.Verdict, res.Reason = NothingForUs, ofNoUse
 	case something:
 		res.Verdict, res.Reason = Understood, r.trouble
 	case r.trouble != "":

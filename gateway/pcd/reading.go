@@ -14,13 +14,16 @@ type reading struct {
 	received    medfleet.Millis
 	sent        medfleet.Millis // MSH-7
 	transaction transaction
+	presence    bool   // the message tells no more than that its devices are there
 	debugging   bool   // MSH-11: the message is not about service
 	noZone      bool   // a stamp without zone was read as UTC
 	trouble     string // why something that is for us could not be used
 
 	groups  []group
 	devices []device
+	parts   []part
 	rows    []row
+	rack    int     // index of the latest rack, -1 if there is none
 	tallies []tally // by observation
 	alerts  []alert
 }
@@ -54,15 +57,22 @@ type row struct {
 type device struct {
 	group    int
 	number   uint32            // first number of OBX-4
+	slot     uint32            // second number, where it is a module of another device, else 0
+	within   int               // index of the device it is in, -1 if it stands by itself
 	typed    bool              // there was a row of the device itself
 	mds      uint32            // code of that row
+	refid    string            // name of that row
 	profile  *profiles.Profile // what the type stands for
+	implied  *profiles.Profile // what its measurements stand for, where it tells no type
+	unlike   bool              // they stand for several
 	module   uint32            // part the following rows belong to, 0 if it is the device itself
 	object   bool              // that part is no module but something like a battery
+	part     int               // index of that part, -1 if it is the device itself
 	names    [sources]string   // what the message calls it
 	several  bool              // its rows name different devices
 	odd      bool              // a name was there, of no usable shape
 	model    string
+	making   making
 	newest   medfleet.Millis // newest OBX-14 of its readings
 	demo     bool
 	useful   bool // it has readings or events for us
@@ -73,8 +83,9 @@ type device struct {
 func (r *reading) begin(m *Mapper, msg *Message, received medfleet.Millis) {
 	r.mapper, r.received = m, received
 	r.sender, r.sent, r.transaction = nil, 0, 0
-	r.debugging, r.noZone, r.trouble = false, false, ""
+	r.presence, r.debugging, r.noZone, r.trouble = false, false, false, ""
 	r.groups, r.devices, r.rows = r.groups[:0], r.devices[:0], r.rows[:0]
+	r.parts, r.rack = r.parts[:0], -1
 	r.tallies, r.alerts = r.tallies[:0], r.alerts[:0]
 	r.sieve.begin(m, msg)
 }

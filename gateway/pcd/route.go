@@ -28,7 +28,7 @@ func (r *reading) route(res *Result) bool {
 		return false
 	case "ORU":
 	default:
-		res.Verdict, res.Reason = NothingForUs, r.sieve.join(kind, " messages are not about equipment")
+		res.Verdict, res.Reason = NothingForUs, r.sieve.join(kind, " messages ", aboutOf(kind))
 		return false
 	}
 	switch m := r.sieve.get(0, mshMode); {
@@ -40,9 +40,27 @@ func (r *reading) route(res *Result) bool {
 	case unprofiled, communicateData, reportAlert, infusionEvent, deviceManagement, locationObservable:
 		return true
 	}
-	res.Verdict, res.Reason = NothingForUs, "its IHE profile is not about the state of equipment"
-	return false
+	r.presence = true // of an implanted device, an infusion order: no more than that the sender's device was heard
+	return true
 }
+
+// aboutOf says what messages that are no observations are about.
+func aboutOf(kind string) string {
+	switch kind {
+	case "ADT", "BAR", "DFT", "SIU", "MDM", "VXU", "PPR":
+		return "are about patients, not about equipment"
+	case "ORM", "OMG", "OML", "OMP", "ORR", "RDE", "RDS", "RGV", "RAS", "RRG":
+		return "are orders, not about equipment"
+	case "ORA":
+		return "say what became of an alert (PCD-05), not how equipment is"
+	case "ACK", "MCF":
+		return "acknowledge another message and are not about equipment"
+	}
+	return "are not about equipment"
+}
+
+// ofNoUse is the reason for a profile that is read for signs of life only.
+const ofNoUse = "its IHE profile is not about the state of equipment"
 
 // clock reads MSH-7: when the message was sent by the sender's clock, and how
 // far that is from ours.
@@ -110,6 +128,12 @@ func (r *reading) groupKindOf(i int) groupKind {
 	case "MDC_EVT_ALARM":
 		return alertGroup
 	case "MDC_OBS_WAVE_CTS":
+		return skippedGroup
+	}
+	switch string(r.sieve.get(i, obrWord)) {
+	case "ALARM":
+		return alertGroup
+	case "WAVEFORM", "CONTINUOUS WAVEFORM", "BOUNDED WAVEFORM", "BOUNDED WAVEFORMS":
 		return skippedGroup
 	}
 	if r.transaction == reportAlert {

@@ -30,6 +30,14 @@ const (
 	shapeAnswer
 	shapeMethod
 	shapeEquipment
+	shapeService
+	shapeHexCode
+	shapeVendorCode
+	shapeSystem
+	shapeMessage
+	shapeMakerModel
+	shapeRevision
+	shapeRevisions
 )
 
 // form is a shape's test and its words. A form with text is decoded before the
@@ -62,6 +70,15 @@ var shapes = [...]form{
 	shapeAnswer:    {"AL, NE, ER or SU", false, isAnswer},
 	shapeMethod:    {"a method of measurement: up to 20 capitals, digits and _", false, func(b []byte) bool { return every(b, 20, isRefIDByte) }},
 	shapeEquipment: {"EQUIP", false, func(b []byte) bool { return string(b) == "EQUIP" }},
+
+	shapeService:    {"ALARM, WAVEFORM, CONTINUOUS WAVEFORM, BOUNDED WAVEFORM or BOUNDED WAVEFORMS", false, isService},
+	shapeHexCode:    {"partition and term, four hexadecimal digits each: 0002-4bb8", false, isHexCode},
+	shapeVendorCode: {"a code of up to 24 letters, digits and . _ - /, a digit among them", false, isVendorCode},
+	shapeSystem:     {"a coding system: up to 16 capitals, digits, - and _", false, func(b []byte) bool { return every(b, 16, isSystemByte) }},
+	shapeMessage:    {"up to 64 letters, digits, blanks and . _ - + / ! *", true, func(b []byte) bool { return every(b, 64, isMessageByte) }},
+	shapeMakerModel: {"manufacturer=… model=…, each of up to 40 letters, digits, blanks and . _ - + / ( )", true, func(b []byte) bool { m, n := makerModel(b); return m != nil && n != nil }},
+	shapeRevision:   {"a revision of up to 32 letters, digits and . _ - + /, a digit among them", false, isRevision},
+	shapeRevisions:  {"several revisions, each after words such as Pump Firmware =", true, isRevisions},
 }
 
 // every says whether b has 1 to limit bytes and all of them are of a kind.
@@ -90,6 +107,9 @@ func isUnitByte(c byte) bool    { return c > ' ' && c < 0x7f }
 func isNameByte(c byte) bool {
 	return isAlnum(c) || c == ' ' || c == '.' || c == '_' || c == '-' || c == '+' || c == '/'
 }
+
+func isMessageByte(c byte) bool { return isNameByte(c) || c == '!' || c == '*' }
+func isSystemByte(c byte) bool  { return isRefIDByte(c) || c == '-' }
 
 func isModelByte(c byte) bool    { return isNameByte(c) || c == '(' || c == ')' }
 func isIdentityByte(c byte) bool { return isModelByte(c) || c == ':' || c == '#' }
@@ -159,6 +179,53 @@ func isAnswer(b []byte) bool {
 	switch string(b) {
 	case "AL", "NE", "ER", "SU":
 		return true
+	}
+	return false
+}
+
+// services are the words that some makers write for the code of OBR-4.
+func isService(b []byte) bool {
+	switch string(b) {
+	case "ALARM", "WAVEFORM", "CONTINUOUS WAVEFORM", "BOUNDED WAVEFORM", "BOUNDED WAVEFORMS":
+		return true
+	}
+	return false
+}
+
+func isHexCode(b []byte) bool { return hexCode(b) != 0 }
+
+// hexCode reads partition and term as Philips monitors write them, 0 if b is
+// anything else.
+func hexCode(b []byte) uint32 {
+	const size, dash = 9, 4
+	if len(b) != size || b[dash] != '-' {
+		return 0
+	}
+	n := uint32(0)
+	for i, c := range b {
+		switch c = lower(c); {
+		case i == dash:
+		case isDigit(c):
+			n = n<<4 | uint32(c-'0')
+		case c >= 'a' && c <= 'f':
+			n = n<<4 | uint32(c-'a'+10)
+		default:
+			return 0
+		}
+	}
+	return n
+}
+
+// isVendorCode asks for a digit: a person's name has none.
+func isVendorCode(b []byte) bool {
+	return withDigit(b) && every(b, 24, func(c byte) bool { return isAlnum(c) || c == '.' || c == '_' || c == '-' || c == '/' })
+}
+
+func withDigit(b []byte) bool {
+	for _, c := range b {
+		if isDigit(c) {
+			return true
+		}
 	}
 	return false
 }

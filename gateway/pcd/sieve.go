@@ -50,6 +50,7 @@ type subject struct {
 	rank    int
 	metric  string
 	profile *profiles.Profile
+	fault   *profiles.Fault // of a maker's alert
 	unknown bool
 }
 
@@ -254,14 +255,51 @@ func (s *sieve) subject(i int) subject {
 	if number == 0 && refid == "" {
 		number, refid = s.code(i, obxLateCode), s.text(i, obxEarlyRefID)
 	}
+	if number == 0 && refid == "" {
+		number = hexCode(s.get(i, obxHexCode))
+	}
 	sub := s.mapper.subjectOf(number, refid)
 	if sub.kind == rowOther {
 		if other := s.mapper.subjectOf(s.code(i, obxOtherCode), s.text(i, obxOtherRefID)); other.kind != rowOther {
 			sub = other
+		} else if f, ok := s.vendorAlert(i); ok {
+			sub = subject{kind: rowVendorAlert, number: number, fault: f}
 		}
 	}
 	s.subjects[i] = sub
 	return sub
+}
+
+// vendorAlert finds a row that is an alert by its coding system: its code is in
+// the makers' tables for whatever model.
+func (s *sieve) vendorAlert(i int) (*profiles.Fault, bool) {
+	system := s.get(i, obxSystem)
+	switch string(system) {
+	case "", "MDC", "LN", "SCT", "L":
+		return nil, false
+	}
+	return s.fault("", system, s.get(i, obxVendorCode))
+}
+
+// fault looks a maker's code up, within its coding system unless that is nil.
+func (s *sieve) fault(model string, system, code []byte) (*profiles.Fault, bool) {
+	if len(code) == 0 || s.mapper == nil {
+		return nil, false
+	}
+	if system == nil {
+		return s.mapper.profiles.FaultBytes(model, code)
+	}
+	from := len(s.decoded)
+	s.decoded = append(append(append(s.decoded, system...), ':'), code...)
+	f, ok := s.mapper.profiles.FaultBytes(model, s.decoded[from:])
+	s.decoded = s.decoded[:from]
+	return f, ok
+}
+
+// listed gives a list of revisions in our own form.
+func (s *sieve) listed(b []byte) string {
+	var room [128]byte
+	return s.known.keep(appendRevisions(room[:0], b))
 }
 
 // hash gives 32 hexadecimal digits that stand for the event at segment i: a

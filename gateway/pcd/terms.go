@@ -16,6 +16,10 @@ const (
 	rowSerial
 	rowUDI
 	rowModel
+	rowMaker
+	rowFirmware
+	rowSoftware
+	rowHardware
 	rowMetric      // a metric of the profiles
 	rowPower       // where the power comes from
 	rowPowerState  // switched on or off
@@ -28,18 +32,23 @@ const (
 	rowAlarmState  // of an alert
 	rowPriority    // of an alert
 	rowAlertType   // of an alert
+	rowAlertText   // of an alert, in the device's own words
+	rowVendorAlert // an alert under a maker's own coding system: its code is the row's own
 	rowMeasurement // a measurement or setting: whether it is there, no more
 
-	rowIdentity = rowSystemID | rowSerial | rowUDI
-	rowFacet    = rowPhase | rowAlarmState | rowPriority | rowAlertType
-	rowWords    = rowPower | rowPowerState | rowState | rowReason | rowFacet
-	rowCoded    = rowCondition | rowAlarm
-	rowReading  = rowMetric | rowPower | rowPowerState | rowState | rowReason
+	rowIdentity  = rowSystemID | rowSerial | rowUDI
+	rowRevision  = rowFirmware | rowSoftware | rowHardware
+	rowMaking    = rowSerial | rowModel | rowMaker | rowRevision
+	rowFacet     = rowPhase | rowAlarmState | rowPriority | rowAlertType | rowAlertText
+	rowHappening = rowCondition | rowAlarm | rowEvent | rowVendorAlert
+	rowWords     = rowPower | rowPowerState | rowState | rowReason | rowPhase | rowAlarmState | rowPriority | rowAlertType
+	rowCoded     = rowCondition | rowAlarm
+	rowReading   = rowMetric | rowPower | rowPowerState | rowState | rowReason
 )
 
 var rowNames = [...]string{
-	"other", "structure", "system id", "serial number", "UDI", "model", "metric", "power", "power state", "state",
-	"reason", "event condition", "alarm", "event", "phase", "alarm state", "priority", "alert type", "measurement",
+	"other", "structure", "system id", "serial number", "UDI", "model", "maker", "firmware", "software", "hardware", "metric", "power", "power state", "state",
+	"reason", "event condition", "alarm", "event", "phase", "alarm state", "priority", "alert type", "alert text", "maker's alert", "measurement",
 }
 
 // words lists the kinds for people.
@@ -70,6 +79,10 @@ var equipment = [...]term{
 	{67916, "MDC_ATTR_ID_UDI", rowUDI, 0},
 	{67880, "MDC_ATTR_ID_MODEL", rowModel, 0},
 	{531969, "MDC_ID_MODEL_NUMBER", rowModel, 0},
+	{531970, "MDC_ID_MODEL_MANUFACTURER", rowMaker, 0},
+	{531974, "MDC_ID_PROD_SPEC_HW", rowHardware, 0},
+	{531975, "MDC_ID_PROD_SPEC_SW", rowSoftware, 0},
+	{531976, "MDC_ID_PROD_SPEC_FW", rowFirmware, 0},
 
 	{67925, "MDC_ATTR_POWER_STAT", rowPower, 0},
 	{0, "MDCX_DMC_ATTR_POWER_SOURCE", rowPower, 0},
@@ -88,19 +101,42 @@ var equipment = [...]term{
 	{196616, "MDC_EVT_ALARM", rowAlarm, 0},
 	{68481, "MDC_ATTR_EVENT_PHASE", rowPhase, 0},
 	{68482, "MDC_ATTR_ALARM_STATE", rowAlarmState, 0},
+	{0, "MDC_ATTR_ALERT_STATE", rowAlarmState, 0}, // as one maker calls it
 	{68484, "MDC_ATTR_ALARM_PRIORITY", rowPriority, 0},
 	{68485, "MDC_ATTR_ALERT_TYPE", rowAlertType, 0},
+	{68546, "MDC_ATTR_ALERT_TEXT", rowAlertText, 0},
+
+	// A rack is a device without a profile: what is to be known of it is which
+	// pumps are in it. 69633 is what a device calls itself that tells no type.
+	{rackNumber, rackType, rowStructure, 0},
+	{69633, generalType, rowStructure, 0},
+	{65577, "MDC_MOC_BATT", rowStructure, 0},
+	{65619, "MDC_MOC_NCC_WIRED", rowStructure, 0},
+	{65620, "MDC_MOC_NCC_WIRELESS", rowStructure, 0},
 
 	// Known, and nothing in them for us: listed so that they do not count as
-	// unknown. The inactivation tells about the sound, the text may name a
-	// drug or a patient.
+	// unknown. The inactivation tells about the sound; an alarm condition in a
+	// report has no end, and is told as an alert too; the places of a locating
+	// system are somebody's movements.
 	{68480, "MDC_ATTR_ALERT_SOURCE", rowOther, 0},
 	{68483, "MDC_ATTR_ALARM_INACTIVATION_STATE", rowOther, 0},
-	{68546, "MDC_ATTR_ALERT_TEXT", rowOther, 0},
+	{68012, "MDC_ATTR_AL_COND", rowOther, 0},
 	{68488, "MDC_ATTR_EVT_SOURCE", rowOther, 0},
 	{68063, "MDC_ATTR_PT_WEIGHT", rowOther, 0},
 	{68020, "MDC_ATTR_BATT_STAT", rowOther, 0}, // says less than charge and power source do
+	{0, "MDCX_LS_ATTR_NAME", rowOther, 0},
+	{0, "MDCX_LS_ATTR_LOCATION", rowOther, 0},
+	{0, "MDCX_LS_ATTR_COORD_X", rowOther, 0},
+	{0, "MDCX_LS_ATTR_COORD_Y", rowOther, 0},
+	{0, "MDCX_LS_ATTR_COORD_Z", rowOther, 0},
 }
+
+// The names of a rack of pumps, and of a device that does not tell its type.
+const (
+	generalType = "MDC_DEV_MDS"
+	rackType    = "MDC_DEV_PUMP_INFUS_RACK_MDS"
+	rackNumber  = 70101
+)
 
 // termTable finds terms by name and by number.
 type termTable struct {
@@ -138,6 +174,9 @@ const (
 )
 
 func partition(number uint32) uint32 { return number >> 16 }
+
+// private says that a number is of the range that each maker uses as it likes.
+func private(number uint32) bool { return number&0xFFFF >= 0xF000 }
 
 // oddEvent says that a number is the odd twin of an event code: no source says
 // what those mean.

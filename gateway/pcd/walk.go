@@ -61,6 +61,10 @@ func (r *reading) observation(res *Result, i int) {
 	}
 	sub := r.sieve.subject(i)
 	at := r.path(i)
+	if r.samples(i) {
+		res.Dropped.Rows++
+		return
+	}
 	if sub.kind == rowStructure || sub.kind == rowOther && r.structural(i) {
 		r.structure(res, i, sub, at)
 		return
@@ -75,11 +79,21 @@ func (r *reading) observation(res *Result, i int) {
 		res.unknown(r.sieve.codeText(sub.number, sub.refid))
 	}
 	switch {
-	case sub.kind == rowOther, sub.kind != rowMeasurement && withdrawn(r.sieve.get(i, obxStatus)):
+	case sub.kind == rowOther, sub.kind&(rowMeasurement|rowVendorAlert) == 0 && withdrawn(r.sieve.get(i, obxStatus)):
 		res.Dropped.Rows++
 	default:
 		r.rows = append(r.rows, row{i, g, d, sub})
 	}
+}
+
+// samples says that a row holds the samples of a wave or what belongs to them:
+// numeric arrays and ranges, and encapsulated data.
+func (r *reading) samples(i int) bool {
+	switch string(r.sieve.get(i, obxType)) {
+	case "NA", "MA", "NR", "ED":
+		return true
+	}
+	return false
 }
 
 // withdrawn says that OBX-11 takes the value back or could not get one.
@@ -105,7 +119,7 @@ func (r *reading) structure(res *Result, i int, sub subject, at path) {
 	}
 	if lvl != levelDevice {
 		if d := r.deviceAt(g, at); d >= 0 && lvl == levelModule {
-			r.devices[d].enter(sub, at)
+			r.enter(d, i, sub, at)
 		}
 		return
 	}
@@ -116,10 +130,16 @@ func (r *reading) structure(res *Result, i int, sub subject, at path) {
 		return
 	}
 	v := &r.devices[d]
-	v.typed, v.mds, v.profile = true, sub.number, sub.profile
-	if sub.profile == nil {
+	v.typed, v.mds, v.refid, v.profile = true, sub.number, sub.refid, sub.profile
+	r.rackOf(d)
+	if sub.unknown {
 		res.unknown(r.sieve.codeText(sub.number, sub.refid))
 	}
+	r.nameByOwnRow(v, i)
+}
+
+// nameByOwnRow takes OBX-18 of the row that stands for the device.
+func (r *reading) nameByOwnRow(v *device, i int) {
 	v.names[fromInstance] = r.named(v, i, obxInstance)
 	v.names[fromInstanceName] = r.sieve.text(i, obxInstanceName)
 	v.names[fromInstanceID] = r.named(v, i, obxInstanceID)
@@ -128,13 +148,18 @@ func (r *reading) structure(res *Result, i int, sub subject, at path) {
 // enter notes the module that the following rows belong to: it has a serial
 // number and a model of its own, which are not the device's. Where the device's
 // row does not tell the type, a module's may.
-func (d *device) enter(sub subject, at path) {
-	d.module, d.object = 0, strings.HasPrefix(sub.refid, objectPrefix)
-	if sub.profile == nil {
-		d.module = at.numbers[1]
+func (r *reading) enter(d, i int, sub subject, at path) {
+	if r.housed(d, i, sub, at) {
+		return
 	}
-	if d.profile == nil && sub.profile != nil {
-		d.profile = sub.profile
+	v := &r.devices[d]
+	v.module, v.part, v.object = 0, -1, strings.HasPrefix(sub.refid, objectPrefix)
+	if sub.profile == nil {
+		v.module = at.numbers[1]
+		v.part = r.addPart(d, i, sub, at)
+	}
+	if v.profile == nil && sub.profile != nil {
+		v.profile = sub.profile
 	}
 }
 
@@ -148,12 +173,18 @@ func (r *reading) describe(d *device, i int, sub subject, at path) {
 		r.nameBy(d, fromSerial, i, inside)
 	case rowUDI:
 		r.nameBy(d, fromUDI, i, inside)
-	case rowModel:
-		if d.model == "" && !inside {
-			d.model = r.sieve.text(i, obxModel)
+	default:
+		if sub.kind&rowMaking != 0 && !inside {
+			r.madeOf(d, i, sub.kind)
 		}
 	}
-	if d.names[fromInstance] == "" && !(inside && d.object) {
+	if inside && d.part >= 0 {
+		r.describePart(&r.parts[d.part], i, sub.kind)
+	}
+	if !d.typed || d.profile == nil {
+		d.imply(r.mapper.profiles.Implied(sub.number, sub.refid))
+	}
+	if d.names[fromInstance] == "" && !at.elsewhere && !(inside && d.object) {
 		r.nameByRow(d, i)
 	}
 	d.demo = d.demo || r.flagged(i, "DEMO")
@@ -237,7 +268,8 @@ func first(a, b string) string {
 // belongs to the latest device.
 func (r *reading) deviceAt(g int, at path) int {
 	for d := len(r.devices) - 1; d >= 0 && r.devices[d].group == g; d-- {
-		if !at.ok || r.devices[d].number == at.device() {
+		v := &r.devices[d]
+		if !at.ok || v.number == at.device() && (v.slot == 0 || v.slot == at.numbers[1]) {
 			return d
 		}
 	}
@@ -248,14 +280,17 @@ func (r *reading) addDevice(g int, number uint32) int {
 	if len(r.devices) >= MaxDevices {
 		return -1
 	}
-	r.devices = append(r.devices, device{group: g, number: number, observed: -1})
+	r.devices = append(r.devices, device{group: g, number: number, within: -1, part: -1, observed: -1})
 	return len(r.devices) - 1
 }
 
 // path is an OBX-4: device, module, channel, metric, facet; 0 is "this level".
+// Elsewhere is one that is no number at all, such as LOC: the row is not about
+// a part of the device but about where it is.
 type path struct {
-	numbers [5]uint32
-	ok      bool
+	numbers   [5]uint32
+	ok        bool
+	elsewhere bool
 }
 
 func (p path) device() uint32 { return p.numbers[0] }
@@ -276,7 +311,9 @@ func (p path) level() int {
 func (r *reading) path(i int) path {
 	var p path
 	n, digits := 0, 0
-	for _, c := range r.sieve.get(i, obxPath) {
+	b := r.sieve.get(i, obxPath)
+	p.elsewhere = b == nil && !r.sieve.blank(i, obxPath)
+	for _, c := range b {
 		switch {
 		case c == '.' && n < len(p.numbers)-1:
 			n, digits = n+1, 0

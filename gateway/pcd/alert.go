@@ -130,7 +130,8 @@ func (r *reading) event(res *Result, a *alert) {
 		r.left(res, a)
 		return
 	case c.Name == signOfLife:
-		return // that the device was heard is all it says
+		r.lastSign(res, a, code, phase)
+		return
 	}
 	v := &r.devices[a.device]
 	v.useful = true
@@ -146,6 +147,20 @@ func (r *reading) event(res *Result, a *alert) {
 			ID: r.sieve.hash(a.segment, string(v.id), code, string(phase)),
 		})
 	}
+}
+
+// lastSign reads a watchdog: that the device was heard is all it says, until the
+// one that is inactive, which tells that the device is shut down in good order.
+func (r *reading) lastSign(res *Result, a *alert, code string, phase medfleet.Phase) {
+	v := &r.devices[a.device]
+	c, ok := r.mapper.profiles.Condition(switchedOff)
+	if phase != medfleet.End || !ok || v.id == "" || v.profile == nil || len(res.Events) == MaxEvents {
+		return
+	}
+	r.fileEvent(res, a, c, medfleet.Event{
+		Equipment: r.equipment(v), Phase: medfleet.Instant, Code: code, Text: c.Title,
+		ID: r.sieve.hash(a.segment, string(v.id), code, string(phase)),
+	})
 }
 
 func (r *reading) fileEvent(res *Result, a *alert, c *profiles.Condition, ev medfleet.Event) {
@@ -190,8 +205,12 @@ func (r *reading) left(res *Result, a *alert) {
 // the change to summer time is an hour off.
 const keptBack = 90 * time.Minute
 
-// signOfLife is the condition of events that a device sends to be heard.
-const signOfLife = "watchdog"
+// signOfLife is the condition of events that a device sends to be heard,
+// switchedOff that of its last words.
+const (
+	signOfLife  = "watchdog"
+	switchedOff = "powered_off"
+)
 
 // phaseIn says where in its life the alert is (facets 3 and 4). Outside an
 // alert an event row without a phase says nothing we could rely on, unless it

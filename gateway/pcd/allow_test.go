@@ -92,7 +92,26 @@ func bearers() map[string][]string {
 		"OBX|2|NM|147842^MDC_ECG_CARD_BEAT_RATE^MDC|1.5.1.1|71|264864^MDC_DIM_BEAT_PER_MIN^MDC|||||R",
 		"OBX|3|ST|184330^MDC_DRUG_NAME_TYPE^MDC|1.5.1.2|drug||||||R",
 	}
+	making := []string{
+		header("R01", "ORU_R01", "4.15"), visit, "OBR|1|1|1|69135^MDC_OBS_MEM^MDC|||20260314102650+0100",
+		"OBX|1||70101^MDC_DEV_PUMP_INFUS_RACK_MDS^MDC|1.0.0.0|||||||X|||||||RACK-3",
+		"OBX|2||69985^MDC_DEV_PUMP_INFUS_MDS^MDC|2.0.0.0|||||||X|||||||P7",
+		"OBX|3|ST|531976^MDC_ID_PROD_SPEC_FW^MDC|2.0.0.1|Pump Firmware = 1.1.13, Wifi Firmware = 1.4.59||||||F",
+		"OBX|4|ST|531975^MDC_ID_PROD_SPEC_SW^MDC|2.0.0.2|2.0.1||||||F", "OBX|5|ST|531970^MDC_ID_MODEL_MANUFACTURER^MDC|2.0.0.3|Acme||||||F",
+		"OBX|6|ST|67880^MDC_ATTR_ID_MODEL^MDC|2.0.0.4|manufacturer=Acme model=Pump 7||||||F", serialRow,
+		"OBX|7||65577^MDC_MOC_BATT^MDC|2.2.0.0|||||||X|||||||BAT-9",
+		"OBX|8|ST|531972^MDC_ID_PROD_SPEC_SERIAL^MDC|2.2.0.1|BAT-9||||||F", "OBX|9|ST|0^MDCX_LS_ATTR_NAME^MDC|LOC|Room 4||||||F|||||||TAG-1",
+	}
+	own := []string{
+		`MSH|^~\&|MON^7|PHILIPS|||20260314102655+0100||ORU^R01^ORU_R01|7|P|2.4`, patient, visit, "OBR||||ALARM|||20260314102650+0100",
+		"OBX||NM|0002-4bb8^SpO2^MDIL|0|96|0004-0220^%^MDIL|||||F|||||||MON-7",
+		"OBX||TX|5^HardInop^MDIL-ALERT||No Pulse||||||F",
+		"OBX|3|CWE|196616^MDC_EVT_ALARM^MDC|1.1.0.1.1|E77^Motor stalls^99ACME^E78^x^99ACME||||||F",
+		"OBX|4|ST|68546^MDC_ATTR_ALERT_TEXT^MDC|1.1.0.1.8|Motor stalls||||||F",
+	}
 	return map[string][]string{
+		"making":            making,
+		"a maker's own":     own,
 		"report":            append(pumpReport(), people...),
 		"device management": append(report("P1", battery...), patient, systemIDRow, serialRow, udiRow, prtRow),
 		"alert":             alertMessage(batteryLow, phaseStart, stateActive, priorityHigh, typeTechnical),

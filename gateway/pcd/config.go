@@ -47,8 +47,9 @@ type Sender struct {
 	Name  string `yaml:"name"`
 	Match Match  `yaml:"match,omitempty"`
 	// Identity says what names a device: one of obx18.1, obx18.2, obx18.3,
-	// sysid, serial, udi, prt10.1, prt20, msh3.1, msh3.2, msh4.1, or several
-	// joined by +. Empty: the most trustworthy that is there.
+	// sysid, serial, udi, prt10.1, prt20, msh3.1, msh3.2, msh4.1, peer (the address
+	// a device connects from), or several joined by +. Empty: the most trustworthy
+	// of what is in the message.
 	Identity string `yaml:"identity,omitempty"`
 	// Rack says what names the device that all devices of the sender stand in, by
 	// the same words as Identity: msh3.2 where the sender is a rack. Empty: none,
@@ -189,10 +190,10 @@ func classNames(set *profiles.Set) []medfleet.Class {
 }
 
 // senderOf finds whose message it is. The last of the senders fits everybody.
-func (m *Mapper) senderOf(r *reading, peer netip.Addr) *sender {
+func (m *Mapper) senderOf(r *reading) *sender {
 	application, facility := r.sieve.get(0, mshApplication), r.sieve.get(0, mshFacility)
 	for i := range m.senders {
-		if m.senders[i].fits(application, facility, peer.Unmap()) {
+		if m.senders[i].fits(application, facility, r.peer) {
 			return &m.senders[i]
 		}
 	}

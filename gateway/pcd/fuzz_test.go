@@ -63,11 +63,42 @@ func checkResult(t tester, m *Mapper, res *Result) {
 	for i := range res.Events {
 		checkEvent(t, m, &res.Events[i])
 	}
+	require.Len(t, res.AttachmentMarks, len(res.Attachments))
+	for i := range res.Attachments {
+		checkAttachment(t, &res.Attachments[i])
+	}
+	for i := range res.Identities {
+		checkIdentity(t, m, &res.Identities[i])
+	}
 	if res.Verdict == NothingForUs || res.Verdict == AsksUs {
 		require.Empty(t, res.Events)
 	}
 	if res.Verdict == AsksUs {
 		require.Empty(t, res.Observations)
+	}
+}
+
+func checkAttachment(t tester, a *medfleet.Attachment) {
+	t.Helper()
+	require.True(t, a.Part.Valid() && a.Parent.Valid() && a.Part != a.Parent, "%q in %q", a.Part, a.Parent)
+	require.True(t, a.Type == "" || isRefID([]byte(a.Type)), "%q", a.Type)
+	require.True(t, a.Model == "" || isModel([]byte(a.Model)), "%q", a.Model)
+	require.Regexp(t, `^[0-9]{0,9}$`, a.Slot)
+	_, clamped := medfleet.Believe(a.Time, now)
+	require.False(t, clamped)
+}
+
+func checkIdentity(t tester, m *Mapper, id *Identity) {
+	t.Helper()
+	require.True(t, id.Device.Valid())
+	_, ok := m.profiles.Class(id.Class)
+	require.True(t, ok)
+	require.True(t, id.Serial == "" || isIdentity([]byte(id.Serial)), "%q", id.Serial)
+	for _, text := range []string{id.Model, id.Manufacturer} {
+		require.True(t, text == "" || isModel([]byte(text)), "%q", text)
+	}
+	for _, text := range []string{id.Firmware, id.Software, id.Hardware} {
+		require.Regexp(t, `^([A-Za-z0-9._+/, -]*[0-9][A-Za-z0-9._+/, -]*)?$`, text)
 	}
 }
 
@@ -100,9 +131,13 @@ func checkEvent(t tester, m *Mapper, e *medfleet.Event) {
 	checkEquipment(t, m, e.Equipment, e.Time)
 	c, ok := m.profiles.Condition(e.Condition)
 	require.True(t, ok, "%q", e.Condition)
-	require.Equal(t, c.Title, e.Text)
 	require.Equal(t, c.Kind, e.Kind)
-	require.Regexp(t, codeForm, e.Code)
+	if f, ok := m.profiles.Fault(e.Model, e.Code); ok {
+		require.Equal(t, f.Meaning, e.Text)
+	} else {
+		require.Equal(t, c.Title, e.Text)
+		require.Regexp(t, codeForm, e.Code)
+	}
 	require.NotEmpty(t, e.Code)
 	require.Regexp(t, `^[0-9a-f]{32}$`, e.ID)
 	require.Contains(t, []medfleet.Phase{medfleet.Start, medfleet.Continue, medfleet.End, medfleet.Instant}, e.Phase)

@@ -29,6 +29,7 @@ const (
 	fromApplication
 	fromApplicationID
 	fromFacility
+	fromPeer // the address of the connection: a device's where it connects itself
 )
 
 // trust is the order in which the sources are believed when the configuration
@@ -42,7 +43,7 @@ var sourceNames = [...]struct {
 	{"obx18.1", fromInstance}, {"obx18.2", fromInstanceName}, {"obx18.3", fromInstanceID},
 	{"sysid", fromSystemID}, {"serial", fromSerial}, {"udi", fromUDI},
 	{"prt10.1", fromPRT}, {"prt20", fromPRTSerial},
-	{"msh3.1", fromApplication}, {"msh3.2", fromApplicationID}, {"msh4.1", fromFacility},
+	{"msh3.1", fromApplication}, {"msh3.2", fromApplicationID}, {"msh4.1", fromFacility}, {"peer", fromPeer},
 }
 
 // parseIdentity reads the template of a key, such as msh3.2+obx18.1.
@@ -92,6 +93,7 @@ func (r *reading) name(res *Result) {
 			v.profile = r.classOf(v)
 		}
 		v.id = r.identify(v)
+		v.model = first(v.model, modelInName(v.names[fromInstance]))
 	}
 	for d := range r.devices {
 		v := &r.devices[d]
@@ -193,8 +195,19 @@ func (r *reading) part(v *device, s source) string {
 		return r.sieve.text(0, mshApplicationID)
 	case fromFacility:
 		return r.sieve.text(0, mshFacility)
+	case fromPeer:
+		return r.address()
 	}
 	return v.names[s]
+}
+
+// address gives where the message came from.
+func (r *reading) address() string {
+	if !r.peer.IsValid() {
+		return ""
+	}
+	var room [64]byte
+	return r.sieve.known.keep(r.peer.AppendTo(room[:0]))
 }
 
 // inherit gives a device without a name that of the only one before it in the

@@ -2,6 +2,7 @@ package pcd
 
 import (
 	"bytes"
+	"strings"
 
 	"medfleet"
 )
@@ -51,6 +52,21 @@ func makerModel(b []byte) (maker, model []byte) {
 		return nil, nil
 	}
 	return maker, model
+}
+
+// modelInName takes the model out of a name such as
+// 7f2586c7-0506-46cd-a612-d8e75b838faa-IntelliVue MX500 - 866064: a UUID, the
+// model, and its order number.
+func modelInName(name string) string {
+	const uuid = 36
+	if len(name) < uuid+2 || name[uuid] != '-' || strings.Count(name[:uuid], "-") != 4 {
+		return ""
+	}
+	model, _, ok := strings.Cut(name[uuid+1:], " - ")
+	if !ok || len(model) > 40 {
+		return ""
+	}
+	return model
 }
 
 // revision reads firmware, software or hardware: one revision, or several that

@@ -68,9 +68,9 @@ func New(o Options) (*Mapper, error) {
 func (m *Mapper) Map(res *Result, msg *Message, peer netip.Addr, received medfleet.Millis) {
 	res.Reset()
 	r := &res.reading
-	r.begin(m, msg, received)
+	r.begin(m, msg, peer, received)
 	defer r.end()
-	r.sender = m.senderOf(r, peer)
+	r.sender = m.senderOf(r)
 	res.Sender = &r.sender.Sender
 	if !r.route(res) {
 		return

@@ -1,6 +1,8 @@
 package pcd
 
 import (
+	"net/netip"
+
 	"medfleet"
 	"medfleet/profiles"
 )
@@ -11,6 +13,7 @@ type reading struct {
 	mapper      *Mapper
 	sender      *sender
 	sieve       sieve
+	peer        netip.Addr // who sent it
 	received    medfleet.Millis
 	sent        medfleet.Millis // MSH-7
 	transaction transaction
@@ -80,8 +83,8 @@ type device struct {
 	observed int // index in Result.Observations, -1 if there is none
 }
 
-func (r *reading) begin(m *Mapper, msg *Message, received medfleet.Millis) {
-	r.mapper, r.received = m, received
+func (r *reading) begin(m *Mapper, msg *Message, peer netip.Addr, received medfleet.Millis) {
+	r.mapper, r.peer, r.received = m, peer.Unmap(), received
 	r.sender, r.sent, r.transaction = nil, 0, 0
 	r.presence, r.debugging, r.noZone, r.trouble = false, false, false, ""
 	r.groups, r.devices, r.rows = r.groups[:0], r.devices[:0], r.rows[:0]

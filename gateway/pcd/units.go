@@ -20,7 +20,7 @@ func (r *reading) unit(i int) (u *profiles.Unit, given bool) {
 }
 
 // unitAt reads one of the two triples: the name decides, then the code, which
-// is a number of IEEE 11073 or a UCUM code.
+// is a number of IEEE 11073, decimal or in Philips' hexadecimal, or a UCUM code.
 func (r *reading) unitAt(i int, code, name place) *profiles.Unit {
 	t := &r.mapper.units
 	if u, ok := t.Named(r.sieve.get(i, name)); ok {
@@ -30,7 +30,10 @@ func (r *reading) unitAt(i int, code, name place) *profiles.Unit {
 	if u, ok := t.Named(b); ok {
 		return u
 	}
-	return t.Numbered(decimal(b))
+	if n := decimal(b); n != 0 {
+		return t.Numbered(n)
+	}
+	return t.Numbered(hexCode(b))
 }
 
 // convert gives a value in the metric's unit. Dimensionless metrics may come

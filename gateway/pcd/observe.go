@@ -182,6 +182,10 @@ func (r *reading) channel(v *device, row *row) {
 	if r.stale(row) {
 		return
 	}
+	if v.id == "" && v.profile == v.implied {
+		r.unnamed = true // a patient's measurements, and we only guess what takes them
+		return
+	}
 	v.useful = true
 	if v.observed < 0 {
 		return

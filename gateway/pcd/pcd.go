@@ -100,6 +100,8 @@ func (r *reading) conclude(res *Result) {
 		res.Verdict, res.Reason = NotUnderstood, r.trouble
 	case len(r.rows) == 0 && res.Dropped.Rows == 0:
 		res.Verdict, res.Reason = NothingForUs, "it has no observations"
+	case r.unnamed:
+		res.Verdict, res.Reason = NothingForUs, "a patient's measurements only, by a device without a name: set `identity` for this sender to know when it is in use"
 	default:
 		res.Verdict, res.Reason = NothingForUs, "nothing in it is about equipment"
 	}

@@ -234,7 +234,7 @@ func TestPhilipsMonitorsWithCodesOfTheirOwn(t *testing.T) {
 	require.NotContains(t, spoken(t, res), "ASYSTOLE")
 
 	res = mapOne(t, newMapper(t), feed(saturation)...)
-	require.Equal(t, NotUnderstood, res.Verdict)
+	require.Equal(t, NothingForUs, res.Verdict)
 	require.Contains(t, res.Reason, "identity", "who does not say who it is must be configured")
 }
 

@@ -95,6 +95,10 @@ type Device struct {
 	Gateway   string             `json:"gateway,omitempty" doc:"gateway it was last heard through"`
 	Readings  map[string]float64 `json:"readings" doc:"newest value of each metric, in the profile's unit"`
 	Active    []string           `json:"conditions" doc:"conditions that have begun and not ended"`
+	Parent    DeviceID           `json:"parent,omitempty" doc:"device or rack that it is in now"`
+	Slot      string             `json:"slot,omitempty" doc:"its place there"`
+	Attached  Millis             `json:"attached,omitempty" doc:"when it was put there"`
+	Parts     []Stay             `json:"parts,omitempty" doc:"modules and devices that are in it now, by slot"`
 }
 
 // Stretch is a time in one state, [From, To); To is 0 while it lasts.

@@ -136,7 +136,7 @@ func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, rece
 func (h *hl7Keeper) gather(w *worker, received medfleet.Millis) *batch {
 	b := &w.batch
 	b.feed, b.received, b.key = w.feed.name, received, maphash.Bytes(h.seed, w.message.Raw())
-	b.observations, b.events = b.observations[:0], b.events[:0]
+	b.observations, b.events, b.attachments = b.observations[:0], b.events[:0], b.attachments[:0]
 	for i := range w.result.Observations {
 		w.result.Observations[i].DeviceTime = w.result.ObservationMarks[i].DeviceTime
 		b.observations = append(b.observations, flagged[medfleet.Observation]{&w.result.Observations[i], hl7Flags(w.result.ObservationMarks[i])})
@@ -144,6 +144,9 @@ func (h *hl7Keeper) gather(w *worker, received medfleet.Millis) *batch {
 	for i := range w.result.Events {
 		w.result.Events[i].DeviceTime = w.result.EventMarks[i].DeviceTime
 		b.events = append(b.events, flagged[medfleet.Event]{&w.result.Events[i], hl7Flags(w.result.EventMarks[i])})
+	}
+	for i := range w.result.Attachments {
+		b.attachments = append(b.attachments, flagged[medfleet.Attachment]{&w.result.Attachments[i], hl7Flags(w.result.AttachmentMarks[i])})
 	}
 	return b
 }

@@ -36,6 +36,8 @@ func (r *Roster) Apply(sequence uint64, e *record.Envelope, l *record.Line) *med
 		if l.Measurement == record.HeartbeatMeasurement {
 			r.beat(e, l)
 		}
+	case record.Attachment:
+		r.attach(sequence, e, l)
 	case record.Gap:
 		r.counts.Gaps++
 		r.pending.gaps = append(r.pending.gaps, l.Gap())

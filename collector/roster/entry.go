@@ -8,10 +8,7 @@ import (
 // entry gives the device that a record is about, new when it was not known. It
 // notes that the device was heard.
 func (r *Roster) entry(q medfleet.Equipment, class medfleet.Class, e *record.Envelope) *entry {
-	id := q.Device
-	if device, ok := r.aliases[id]; ok {
-		id = device
-	}
+	id := r.named(q.Device)
 	en := r.devices[id]
 	if en == nil {
 		if en = r.admit(id, q, class, e); en == nil {
@@ -22,6 +19,14 @@ func (r *Roster) entry(q medfleet.Equipment, class medfleet.Class, e *record.Env
 		en.device.LastSeen = max(en.device.LastSeen, r.heard(e))
 	}
 	return en
+}
+
+// named gives the device that an id stands for.
+func (r *Roster) named(id medfleet.DeviceID) medfleet.DeviceID {
+	if device, ok := r.aliases[id]; ok {
+		return device
+	}
+	return id
 }
 
 // heard gives when a record was received, by a clock that a gateway far in the

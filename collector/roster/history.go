@@ -59,3 +59,28 @@ func (r Records) Events(ctx context.Context, id medfleet.DeviceID, limit int, be
 	}
 	return list, "", rows.Err()
 }
+
+// Attachments gives where a part has been and what parts a device has had, the
+// latest first, at most limit, of those before the one that the cursor names. The
+// second result is the next cursor.
+func (r Records) Attachments(ctx context.Context, id medfleet.DeviceID, limit int, before string) ([]medfleet.Stay, string, error) {
+	rows, err := r.DB.QueryContext(ctx, `SELECT `+stayColumns+` FROM attachments
+		WHERE (device = $1 OR parent = $1) AND ($2 = '' OR (from_ms, id) < (SELECT from_ms, id FROM attachments WHERE id = $2))
+		ORDER BY from_ms DESC, id DESC LIMIT $3`, id, before, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("read attachments of %s: %w", id, err)
+	}
+	defer rows.Close()
+	list := []medfleet.Stay{}
+	for rows.Next() {
+		s, err := scanStay(rows)
+		if err != nil {
+			return nil, "", fmt.Errorf("read attachments of %s: %w", id, err)
+		}
+		list = append(list, s)
+	}
+	if len(list) > limit {
+		return list[:limit], list[limit-1].ID, rows.Err()
+	}
+	return list, "", rows.Err()
+}

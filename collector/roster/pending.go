@@ -16,6 +16,7 @@ type pending struct {
 	stretches []begun
 	events    []received
 	gaps      []medfleet.Gap
+	stays     []medfleet.Stay
 	touched   map[medfleet.DeviceID]struct{} // to be told of
 	gateways  map[string]struct{}
 }
@@ -46,7 +47,7 @@ func (p *pending) gateway(name string)        { p.gateways[name] = struct{}{} }
 // Waits reports whether something must be written.
 func (r *Roster) Waits() bool {
 	p := &r.pending
-	return len(p.devices)+len(p.stretches)+len(p.events)+len(p.gaps) > 0
+	return len(p.devices)+len(p.stretches)+len(p.events)+len(p.gaps)+len(p.stays) > 0
 }
 
 // Forget drops what waits: a replay has it in the database already.
@@ -55,7 +56,7 @@ func (r *Roster) Forget() {
 	clear(p.devices)
 	clear(p.touched)
 	clear(p.gateways)
-	p.stretches, p.events, p.gaps = p.stretches[:0], p.events[:0], p.gaps[:0]
+	p.stretches, p.events, p.gaps, p.stays = p.stretches[:0], p.events[:0], p.gaps[:0], p.stays[:0]
 }
 
 // Committed tells of every change since the last call and forgets what waited.
@@ -79,6 +80,9 @@ func (r *Roster) Flush(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if err := r.writeEvents(ctx, tx); err != nil {
+		return err
+	}
+	if err := r.writeStays(ctx, tx); err != nil {
 		return err
 	}
 	return r.writeGaps(ctx, tx)

@@ -29,10 +29,15 @@ func day(rt *rapid.T) []say {
 	skewed := func() medfleet.Millis {
 		return after(now + time.Duration(rapid.SampledFrom([]int{0, 0, 0, -1, 1, -60, 60, -3600, 200, 86400, -86400}).Draw(rt, "skew"))*sec)
 	}
-	for range rapid.IntRange(1, 120).Draw(rt, "records") {
+	for range rapid.IntRange(1, 150).Draw(rt, "records") {
 		id := "p" + rapid.SampledFrom([]string{"1", "2", "3"}).Draw(rt, "pump")
 		flags := record.Flags(rapid.SampledFrom([]int{0, 0, 0, 0, int(record.Retained), int(record.NotInService), int(record.Historical), int(record.Clamped), int(record.DuplicateSuspect)}).Draw(rt, "flags"))
-		switch rapid.IntRange(0, 9).Draw(rt, "what") {
+		switch rapid.IntRange(-1, 9).Draw(rt, "what") {
+		case -1:
+			parent := rapid.SampledFrom([]string{"p3", "rack"}).Draw(rt, "parent")
+			if parent != id {
+				list = append(list, attached(id, parent, rapid.SampledFrom([]string{"", "1", "2"}).Draw(rt, "slot"), skewed(), flags))
+			}
 		case 0, 1, 2, 3:
 			list = append(list, observed(id, skewed(), rapid.SampledFrom(words).Draw(rt, "state"), func(o *medfleet.Observation, e *record.Envelope) {
 				e.Flags |= flags
@@ -56,7 +61,7 @@ func day(rt *rapid.T) []say {
 }
 
 func (w *ward) clean(rt *rapid.T) {
-	for _, table := range []string{"devices", "state_intervals", "events", "gaps"} {
+	for _, table := range []string{"devices", "state_intervals", "events", "gaps", "attachments"} {
 		_, err := w.db.Exec("DELETE FROM " + table)
 		require.NoError(rt, err)
 	}

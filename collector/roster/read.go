@@ -13,7 +13,7 @@ func (r *Roster) Devices() []medfleet.Device {
 	r.mu.RLock()
 	list := make([]medfleet.Device, 0, len(r.devices))
 	for _, en := range r.devices {
-		list = append(list, en.copy())
+		list = append(list, r.copy(en))
 	}
 	r.mu.RUnlock()
 	slices.SortFunc(list, func(a, b medfleet.Device) int { return cmp.Compare(a.ID, b.ID) })
@@ -31,19 +31,17 @@ func (r *Roster) Size() int {
 func (r *Roster) Device(id medfleet.DeviceID) (medfleet.Device, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if device, ok := r.aliases[id]; ok {
-		id = device
-	}
-	en, ok := r.devices[id]
+	en, ok := r.devices[r.named(id)]
 	if !ok {
 		return medfleet.Device{}, false
 	}
-	return en.copy(), true
+	return r.copy(en), true
 }
 
-func (en *entry) copy() medfleet.Device {
+func (r *Roster) copy(en *entry) medfleet.Device {
 	d := en.device
 	d.Readings = maps.Clone(d.Readings)
+	r.parted(&d)
 	return d
 }
 

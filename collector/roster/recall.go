@@ -12,6 +12,13 @@ import (
 // or the journal behind it is lost. A device that has fallen silent since must not
 // be forgotten: its silence would never be noticed.
 func (r *Roster) Recall(ctx context.Context, db *sql.DB) error {
+	if err := r.recallDevices(ctx, db); err != nil {
+		return err
+	}
+	return r.recallStays(ctx, db)
+}
+
+func (r *Roster) recallDevices(ctx context.Context, db *sql.DB) error {
 	rows, err := db.QueryContext(ctx, `SELECT d.id, d.class, d.model, d.site, d.unit, d.gateway, d.first_seen, d.last_seen,
 			COALESCE(s.state, ''), COALESCE(s.native, ''), COALESCE(s.occupied, 0), COALESCE(s.from_ms, 0)
 		FROM devices d LEFT JOIN state_intervals s ON s.device = d.id AND s.to_ms IS NULL`)
@@ -70,4 +77,5 @@ func (r *Roster) Rewrite() {
 			id, d.Site, medfleet.Stretch{State: d.State, Native: d.Native, Occupied: d.Occupied, From: d.Since},
 		})
 	}
+	r.rewriteStays()
 }

@@ -42,6 +42,7 @@ type Roster struct {
 	devices  map[medfleet.DeviceID]*entry
 	gateways map[string]*gateway
 	aliases  map[medfleet.DeviceID]medfleet.DeviceID
+	parts    parts
 	clock    medfleet.Millis // of the newest clock record
 	started  medfleet.Millis // when the collector last started
 
@@ -65,7 +66,7 @@ type Counts struct {
 func New(o Options) *Roster {
 	return &Roster{
 		o: o, devices: map[medfleet.DeviceID]*entry{}, gateways: map[string]*gateway{},
-		aliases: map[medfleet.DeviceID]medfleet.DeviceID{}, pending: newPending(),
+		aliases: map[medfleet.DeviceID]medfleet.DeviceID{}, parts: newParts(), pending: newPending(),
 	}
 }
 

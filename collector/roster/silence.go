@@ -65,6 +65,9 @@ func (r *Roster) Tick(sequence uint64, now medfleet.Millis, started bool, quiet 
 	if started || back || r.clock != 0 && now.Sub(r.clock) > GatewaySilence {
 		r.start(now)
 	}
+	if r.clock/sweepEvery != now/sweepEvery {
+		r.sweepParts(now)
+	}
 	r.clock = max(r.clock, now)
 	for _, g := range r.gateways {
 		if g.Up && now.Sub(g.LastSeen) > GatewaySilence && now.Sub(r.started) > GatewaySilence {
@@ -110,6 +113,7 @@ func (r *Roster) start(now medfleet.Millis) {
 // was noted by it would hide every silence until that future has come.
 func (r *Roster) setBack(now medfleet.Millis) {
 	r.clock = now
+	r.setBackParts(now)
 	for _, g := range r.gateways {
 		g.LastSeen, g.since, g.horizon = min(g.LastSeen, now), min(g.since, now), min(g.horizon, now)
 	}

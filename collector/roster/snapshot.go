@@ -9,7 +9,9 @@ import (
 	"medfleet"
 )
 
-// The snapshot is JSON, one value per line: a head, then gateways, then devices.
+// The snapshot is JSON, one value per line: a head with the gateways, then devices,
+// then the stays of parts. A version reads what one before it wrote: what is not
+// there is empty.
 
 type head struct {
 	Version  int             `json:"version"`
@@ -17,6 +19,7 @@ type head struct {
 	Started  medfleet.Millis `json:"started"`
 	Gateways []heardGateway  `json:"gateways"`
 	Devices  int             `json:"devices"`
+	Stays    int             `json:"stays,omitempty"`
 }
 
 type heardGateway struct {
@@ -49,7 +52,8 @@ func (r *Roster) Snapshot(w io.Writer) error {
 	defer r.mu.RUnlock()
 	b := bufio.NewWriter(w)
 	encoder := json.NewEncoder(b)
-	h := head{Version: snapshotVersion, Clock: r.clock, Started: r.started, Devices: len(r.devices)}
+	stays := r.parts.saved()
+	h := head{Version: snapshotVersion, Clock: r.clock, Started: r.started, Devices: len(r.devices), Stays: len(stays)}
 	for _, g := range r.gateways {
 		h.Gateways = append(h.Gateways, heardGateway{g.Gateway, g.since, g.horizon})
 	}
@@ -58,6 +62,11 @@ func (r *Roster) Snapshot(w io.Writer) error {
 	}
 	for _, en := range r.devices {
 		if err := encoder.Encode(en.saved()); err != nil {
+			return fmt.Errorf("write roster: %w", err)
+		}
+	}
+	for i := range stays {
+		if err := encoder.Encode(&stays[i]); err != nil {
 			return fmt.Errorf("write roster: %w", err)
 		}
 	}
@@ -103,6 +112,15 @@ func (r *Roster) Restore(from io.Reader) error {
 			devices[en.device.ID] = en
 		}
 	}
+	known := newParts()
+	for range h.Stays {
+		var s savedStay
+		if err := decoder.Decode(&s); err != nil {
+			return fmt.Errorf("read roster: the snapshot is cut off or damaged: %w", err)
+		}
+		known.restore(&s)
+	}
+	r.parts = known
 	r.clock, r.started, r.devices = h.Clock, h.Started, devices
 	r.gateways = map[string]*gateway{}
 	for _, g := range h.Gateways {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +78,18 @@ func beat(at medfleet.Millis, waits time.Duration) say {
 	e := record.Envelope{Kind: record.Heartbeat, Received: at, Gateway: []byte("edge-1"), Stream: []byte("events")}
 	var encoder record.Encoder
 	e.Line = encoder.Heartbeat(nil, &medfleet.Heartbeat{Gateway: "edge-1", Site: "north", Time: at, OldestSeconds: waits.Seconds(), TelemetryDepth: uint64(waits.Seconds())})
+	return say{e}
+}
+
+// attached is a part that was seen in a parent; it is received a second later.
+func attached(part, parent, slot string, at medfleet.Millis, flags ...record.Flags) say {
+	a := medfleet.Attachment{Part: medfleet.DeviceID(part), Parent: medfleet.DeviceID(parent), Slot: slot, Site: "north", Time: at, Gateway: "edge-1"}
+	e := record.Envelope{Kind: record.Attachment, Received: at + 1000, Gateway: []byte("edge-1"), Stream: []byte("events")}
+	for _, f := range flags {
+		e.Flags |= f
+	}
+	var encoder record.Encoder
+	e.Line = encoder.Attachment(nil, &a)
 	return say{e}
 }
 
@@ -162,6 +175,22 @@ func (w *ward) states(id string) string {
 			to = minutes(s.To)
 		}
 		out = append(out, fmt.Sprintf("%s %s-%s", s.State, minutes(s.From), to))
+	}
+	return strings.Join(out, ", ")
+}
+
+// stays tells what the database says of where a part has been, or of a device's
+// parts, as "part in parent/slot from-to", oldest first, in minutes since noon.
+func (w *ward) stays(id string) string {
+	list, _, err := roster.Records{DB: w.db}.Attachments(ctx(), medfleet.DeviceID(id), 1000, "")
+	require.NoError(w.t, err)
+	var out []string
+	for _, s := range slices.Backward(list) {
+		to := ""
+		if s.To != 0 {
+			to = minutes(s.To)
+		}
+		out = append(out, fmt.Sprintf("%s in %s/%s %s-%s", s.Part, s.Parent, s.Slot, minutes(s.From), to))
 	}
 	return strings.Join(out, ", ")
 }

@@ -31,6 +31,8 @@ var arrows = map[string][]string{
 	"gateway/mqtt":              {".", "profiles", "gateway/tlsfiles"},
 	"gateway/tlsfiles":          {},
 	"gateway/tlsfiles/tlstest":  {},
+	"gateway/sparkplug":         {".", "profiles", "gateway/mapping", "gateway/mqtt", "gateway/sparkplug/payload"},
+	"gateway/sparkplug/payload": {},
 	"collector":                 {".", "profiles", "record", "spool", "collector/..."},
 	"collector/ingest":          {".", "profiles", "record"},
 	"collector/roster":          {".", "profiles", "record"},
@@ -50,6 +52,7 @@ var arrows = map[string][]string{
 	"dashboards/board":          {".", "profiles", "dashboards/board/..."},
 	"dashboards/board/chart":    {"."},
 	"simulators":                {".", "profiles", "gateway/hl7", "gateway/mllp", "simulators/..."},
+	"simulators/edgenode":       {"gateway/sparkplug/payload"},
 	"simulators/physics":        {".", "profiles"},
 	"simulators/scenario":       {".", "profiles", "simulators/physics"},
 	"cmd/medfleet":              {"/..."},
@@ -58,9 +61,10 @@ var arrows = map[string][]string{
 // testArrows is what tests may import beside what their package may.
 var testArrows = map[string][]string{
 	"collector/store":        {"profiles"},
-	"gateway":                {"gateway/...", "spool/memfile"},
+	"gateway":                {"gateway/...", "simulators/edgenode", "spool/memfile"},
 	"gateway/mqtt":           {"gateway/mqtt", "gateway/tlsfiles/tlstest"},
 	"gateway/tlsfiles":       {"gateway/tlsfiles/tlstest"},
+	"gateway/sparkplug":      {"simulators/edgenode"},
 	"gateway/uplink":         {"gateway/uplink"},
 	"collector":              {"collector/...", "spool/memfile"},
 	"collector/ingest":       {"spool"},

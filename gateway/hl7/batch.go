@@ -12,6 +12,7 @@ import "iter"
 // that stands before the first message.
 func Messages(b []byte) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
+		b := narrow(b)
 		for part := range parts(b) {
 			if !yield(Parse(b[part.from:part.to])) {
 				return
@@ -22,6 +23,7 @@ func Messages(b []byte) iter.Seq2[Message, error] {
 
 // IsBatch says that b begins as a file or a batch does: with FHS or BHS.
 func IsBatch(b []byte) bool {
+	b = narrow(b)
 	for line := range lines(b) {
 		if blank(b[line.from:line.to]) {
 			continue
@@ -30,6 +32,16 @@ func IsBatch(b []byte) bool {
 		return n == nameFHS || n == nameBHS
 	}
 	return false
+}
+
+// narrow gives a file in UTF-16 or UTF-32 as UTF-8.
+func narrow(b []byte) []byte {
+	if wide, _ := wideOf(b); wide != nil {
+		if decoded, err := wide.NewDecoder().Bytes(b); err == nil {
+			return decoded
+		}
+	}
+	return b
 }
 
 // parts finds the stretches of b that should each be one message.

@@ -1,6 +1,7 @@
 package hl7
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -79,4 +80,32 @@ func BenchmarkAck(b *testing.B) {
 	for b.Loop() {
 		dst, _ = Ack(dst[:0], &m, Accepted, AckOptions{Now: now, ID: "42"})
 	}
+}
+
+// BenchmarkIndexByte finds every separator and terminator of the same message one
+// by one, and reads nothing: what ParseORU is to be held against on another machine.
+func BenchmarkIndexByte(b *testing.B) {
+	input := pumpReport(24)
+	b.SetBytes(int64(len(input)))
+	n := 0
+	for b.Loop() {
+		for rest, at := input, 0; at >= 0; rest = rest[at+1:] {
+			if at = bytes.IndexByte(rest, '|'); at >= 0 {
+				n++
+			} else {
+				break
+			}
+		}
+		for rest, at := input, 0; at >= 0; rest = rest[at+1:] {
+			if at = bytes.IndexByte(rest, '\r'); at >= 0 {
+				n++
+			} else {
+				break
+			}
+		}
+	}
+	if n == 0 {
+		b.Fatal("nothing found")
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }

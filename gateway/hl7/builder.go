@@ -14,6 +14,7 @@ type Builder struct {
 	buf  []byte
 	sep  Separators
 	open bool // a segment is open
+	from int  // where it begins
 	next int  // number of the field that Field would write
 }
 
@@ -26,8 +27,8 @@ func NewBuilder(dst []byte, sep Separators) *Builder { return &Builder{buf: dst,
 // FHS it writes fields 1 and 2 itself; the next is 3.
 func (b *Builder) Segment(name string) *Builder {
 	b.end()
+	b.open, b.from, b.next = true, len(b.buf), 1
 	b.buf = append(b.buf, name...)
-	b.open, b.next = true, 1
 	if name == "MSH" || name == "BHS" || name == "FHS" {
 		b.buf = append(b.buf, b.sep.Field)
 		b.buf = b.sep.AppendMSH2(b.buf)
@@ -74,6 +75,7 @@ func (b *Builder) To(n int) *Builder {
 // NextField, NextRepetition, NextComponent and NextSubcomponent go on to the
 // next, empty place of that level; [Builder.Text] and [Builder.Raw] fill it.
 func (b *Builder) NextField() *Builder {
+	b.unglue()
 	b.next++
 	return b.separate(b.sep.Field)
 }
@@ -124,6 +126,20 @@ func (b *Builder) end() {
 	if b.open {
 		b.buf = append(b.buf, '\r')
 		b.open = false
+	}
+}
+
+// unglue escapes the end of a field that would be taken for the next segment, were
+// a separator to follow.
+func (b *Builder) unglue() {
+	n := len(b.buf)
+	if n-b.from < 8 || b.sep.Escape == 0 {
+		return
+	}
+	if segment := nameOf(b.buf[b.from:]); mayBeGlued(segment) && gluable(segment, b.next-1) && gluedName(b.buf[n-3:]) {
+		last := b.buf[n-1]
+		b.buf = b.buf[:n-1]
+		b.escape('X', last)
 	}
 }
 

@@ -6,11 +6,11 @@ import (
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
 )
 
 // charset is a character set of table 0211.
@@ -37,7 +37,14 @@ const (
 	charsetGB18030
 	charsetBig5
 	charsetJapanese
+	// charsetUTF16 and charsetUTF32 are those of messages that came so, big end
+	// first: what is left of them are hexadecimal escapes.
+	charsetUTF16
+	charsetUTF32
 )
+
+// charsetField is MSH-18.
+const charsetField = 18
 
 // charsetOf reads MSH-18. The first repetition is the default (2.14.9.18);
 // the Japanese sets are switched on by escape sequences and so count
@@ -57,38 +64,34 @@ func charsetOf(v Value) charset {
 	return first
 }
 
+// charsetNames are the names of table 0211, and what is written for them, without
+// what stands between letters and digits. CNS 11643-1992 has no decoder here.
+var charsetNames = map[string]charset{
+	"88591": charset8859_1, "88592": charset8859_2, "88593": charset8859_3, "88594": charset8859_4, "88595": charset8859_5,
+	"88596": charset8859_6, "88597": charset8859_7, "88598": charset8859_8, "88599": charset8859_9, "885915": charset8859_15,
+	"IR100": charset8859_1, "IR101": charset8859_2, "IR109": charset8859_3, "IR110": charset8859_4, "IR144": charset8859_5,
+	"IR127": charset8859_6, "IR126": charset8859_7, "IR138": charset8859_8, "IR148": charset8859_9,
+	"IR14": charsetJapanese, "IR87": charsetJapanese, "IR159": charsetJapanese,
+	"KSX1001": charsetKorean, "EUCKR": charsetKorean, "IR149": charsetKorean,
+	"GB180302000": charsetGB18030, "GB18030": charsetGB18030, "GBK": charsetGB18030, "GB2312": charsetGB18030,
+	"BIG5": charsetBig5,
+}
+
+// charsetNamed reads one repetition of MSH-18.
 func charsetNamed(b []byte) charset {
-	switch string(bytes.TrimSpace(b)) {
-	case "8859/1":
-		return charset8859_1
-	case "8859/2":
-		return charset8859_2
-	case "8859/3":
-		return charset8859_3
-	case "8859/4":
-		return charset8859_4
-	case "8859/5":
-		return charset8859_5
-	case "8859/6":
-		return charset8859_6
-	case "8859/7":
-		return charset8859_7
-	case "8859/8":
-		return charset8859_8
-	case "8859/9":
-		return charset8859_9
-	case "8859/15":
-		return charset8859_15
-	case "KS X 1001":
-		return charsetKorean
-	case "GB 18030-2000":
-		return charsetGB18030
-	case "BIG-5":
-		return charsetBig5
-	case "ISO IR14", "ISO IR87", "ISO IR159":
-		return charsetJapanese
+	var key [16]byte
+	n := 0
+	for _, c := range b {
+		if c = upper(c); !letter(c) && !digit(c) {
+			continue
+		}
+		if n == len(key) {
+			return charsetGuess
+		}
+		key[n] = c
+		n++
 	}
-	return charsetGuess
+	return charsetNames[string(bytes.TrimPrefix(key[:n], []byte("ISO")))]
 }
 
 // singleByte gives the table of a single-byte set, nil for the others. 8859/1
@@ -128,8 +131,10 @@ func (c charset) multiByte() encoding.Encoding {
 		return simplifiedchinese.GB18030
 	case charsetBig5:
 		return traditionalchinese.Big5
-	case charsetJapanese:
-		return japanese.ISO2022JP
+	case charsetUTF16:
+		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
+	case charsetUTF32:
+		return utf32.UTF32(utf32.BigEndian, utf32.UseBOM)
 	}
 	return encoding.Replacement
 }
@@ -138,6 +143,9 @@ func (c charset) multiByte() encoding.Encoding {
 func (c charset) appendUTF8(dst, b []byte) []byte {
 	if c == charsetGuess && utf8.Valid(b) {
 		return append(dst, b...)
+	}
+	if c == charsetJapanese {
+		return appendJapanese(dst, b)
 	}
 	table := c.singleByte()
 	if table == nil {
@@ -173,7 +181,10 @@ func plain(b []byte) bool {
 // applyCharset reads MSH-18 and makes every value know it. Where characters
 // may hold separator bytes, the message is decoded and split anew.
 func (m *Message) applyCharset() error {
-	c := charsetOf(m.Header().Field(18))
+	if m.coding.transcoded { // UTF-16 or UTF-32, whatever MSH-18 says
+		return nil
+	}
+	c := charsetOf(m.Header().Field(charsetField))
 	if c == charsetGuess {
 		return nil
 	}
@@ -189,52 +200,4 @@ func (m *Message) applyCharset() error {
 		m.segments[i].coding = m.coding
 	}
 	return nil
-}
-
-// unwrap takes away what may stand around a message: a byte order mark, the
-// block characters of a framing, blank lines. UTF-16 is decoded.
-func (m *Message) unwrap(b []byte) []byte {
-	if utf16(b) {
-		decoded, err := unicode.UTF16(endian(b), unicode.UseBOM).NewDecoder().Bytes(b)
-		if err == nil {
-			m.own, b = decoded, decoded
-		}
-	}
-	b = trimStart(b)
-	for len(b) > 0 && framing(b[len(b)-1]) {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
-// trimStart takes blanks, control characters and a byte order mark, before or
-// after them, from the start.
-func trimStart(b []byte) []byte {
-	for range 2 {
-		for len(b) > 0 && b[0] <= ' ' {
-			b = b[1:]
-		}
-		b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	}
-	return b
-}
-
-func framing(c byte) bool { return c == '\r' || c == '\n' || c == 0x1c || c == 0x0b }
-
-func utf16(b []byte) bool {
-	if len(b) < 4 {
-		return false
-	}
-	switch string(b[:4]) {
-	case "M\x00S\x00", "\x00M\x00S":
-		return true
-	}
-	return string(b[:2]) == "\xff\xfe" || string(b[:2]) == "\xfe\xff"
-}
-
-func endian(b []byte) unicode.Endianness {
-	if b[0] == 0 || b[0] == 0xfe {
-		return unicode.BigEndian
-	}
-	return unicode.LittleEndian
 }

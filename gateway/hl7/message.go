@@ -56,7 +56,7 @@ func (m *Message) Parse(b []byte) error {
 	if err != nil {
 		return err
 	}
-	m.coding = coding{Separators: sep}
+	m.coding.Separators = sep
 	if err := m.split(b); err != nil {
 		return err
 	}
@@ -111,18 +111,35 @@ func (m *Message) split(b []byte) error {
 			continue
 		}
 		name, ok := segmentName(b[line.from:line.to], m.coding.Field)
-		switch {
-		case !ok:
+		if !ok {
 			return m.split(m.rejoin(b))
-		case len(m.segments) > 0 && name == nameMSH:
-			return &SyntaxError{Segment: "MSH", Offset: line.from, Err: ErrSeveralMessages}
-		case len(m.segments) == MaxSegments:
-			return &SyntaxError{Offset: line.from, Err: ErrTooManySegments}
 		}
-		m.segments = append(m.segments, Segment{
-			raw: b[line.from:line.to:line.to], offset: line.from, name: name, coding: m.coding,
-		})
+		for mayBeGlued(name) {
+			length := glued(name, b[line.from:line.to], m.coding.Field)
+			if length == 0 {
+				break
+			}
+			if err := m.add(name, span{line.from, line.from + length}); err != nil {
+				return err
+			}
+			line.from += length
+			name = nameOf(b[line.from:])
+		}
+		if err := m.add(name, line); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (m *Message) add(n name, at span) error {
+	switch {
+	case len(m.segments) > 0 && n == nameMSH:
+		return &SyntaxError{Segment: "MSH", Offset: at.from, Err: ErrSeveralMessages}
+	case len(m.segments) == MaxSegments:
+		return &SyntaxError{Offset: at.from, Err: ErrTooManySegments}
+	}
+	m.segments = append(m.segments, Segment{raw: m.raw[at.from:at.to:at.to], offset: at.from, name: n, coding: m.coding})
 	return nil
 }
 

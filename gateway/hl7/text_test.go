@@ -83,6 +83,18 @@ func TestCharacterSets(t *testing.T) {
 		"Japanese as a second":     {"~ISO IR87", "\x1b$B%]%s%W\x1b(B!", "ポンプ!"},
 		"the first counts":         {"8859/5~8859/1", "\xbd", "Н"},
 		"blanks around":            {" 8859/5 ", "\xbd", "Н"},
+		"Japanese, the supplement": {"ISO IR159", "\x1b$(D0l\x1b(B!", "佒!"},
+		"Japanese, half-width":     {"ISO IR14", "\xce\xdf\xdd\xcc\xdf", "ﾎﾟﾝﾌﾟ"},
+		"half-width, escaped in":   {"ISO IR14", "\x1b(IN_\x1b(B.", "ﾎﾟ."},
+		"half-width among others":  {"~ISO IR87", "\xce\xdf\x1b$B%]\x1b(B!\xa1\x80", "ﾎﾟポ!｡\uFFFD"},
+		"Japanese, yet UTF-8":      {"~ISO IR87", "ポンプ", "ポンプ"},
+		"8859/1, written ISO":      {"ISO-8859-1", "S\xe3o", "São"},
+		"8859/2, by its number":    {"ISO_IR 101", "\xa3", "Ł"},
+		"GB 18030, in short":       {"GB18030", "\xb1\xc3", "泵"},
+		"Korean, as Unix has it":   {"EUC-KR", "\xc6\xdf", "펌"},
+		"UTF-8 in lower case":      {"utf-8", "é", "é"},
+		"no decoder: ASCII stays":  {"CNS 11643-1992", "pump", "pump"},
+		"a name that goes on":      {"8859/5 and so on for ever", "Gr\xf6\xdfe", "Größe"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

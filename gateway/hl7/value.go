@@ -2,7 +2,9 @@ package hl7
 
 import (
 	"bytes"
+	"encoding/binary"
 	"iter"
+	"math/bits"
 	"time"
 )
 
@@ -90,24 +92,44 @@ func cut(b []byte, sep byte) (before, after []byte, found bool) {
 	return b[:i:i], b[i+1:], true
 }
 
-// nth gives part n, counted from 1. Parts are short, so one plain loop beats a
-// search for each separator.
+// nth gives part n, counted from 1; nil if there are not so many.
 func nth(b []byte, sep byte, n int) []byte {
-	if sep == 0 {
-		if n == 1 {
-			return b
-		}
+	switch {
+	case n < 1:
+		return nil
+	case sep == 0 && n == 1:
+		return b
+	case sep == 0:
 		return nil
 	}
-	from := 0
-	for i := 0; i < len(b); i++ {
+	return nthOf(b, sep, n)
+}
+
+// nthOf looks at eight bytes at once: parts are short, so that a search for each
+// separator would cost more.
+func nthOf(b []byte, sep byte, n int) []byte {
+	const ones, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+	pattern, from, at := ones*uint64(sep), 0, 0
+	for ; len(b)-at >= 8; at += 8 {
+		x := binary.LittleEndian.Uint64(b[at:]) ^ pattern
+		if (x-ones)&^x&^low == 0 {
+			continue // no byte of these is sep
+		}
+		for hits := ^((x&low + low) | x | low); hits != 0; hits &= hits - 1 { // 0x80 in each byte that is
+			i := at + bits.TrailingZeros64(hits)>>3
+			if n--; n == 0 {
+				return b[from:i:i]
+			}
+			from = i + 1
+		}
+	}
+	for i := at; i < len(b); i++ {
 		if b[i] != sep {
 			continue
 		}
-		if n == 1 {
+		if n--; n == 0 {
 			return b[from:i:i]
 		}
-		n--
 		from = i + 1
 	}
 	if n != 1 {

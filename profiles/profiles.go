@@ -79,6 +79,9 @@ type Profile struct {
 	States      []State        `yaml:"states"`
 	Metrics     []Metric       `yaml:"metrics"`
 	Devices     []Code         `yaml:"devices,omitempty"`
+	// Harmless says that the device alarms about nobody: an unknown code of it is an
+	// equipment's, not a finding about a patient.
+	Harmless bool `yaml:"alarms_about_nobody,omitempty"`
 	// Implied are measurements and attributes by which a device of the class is
 	// known that does not tell its type.
 	Implied []Code `yaml:"implied,omitempty"`

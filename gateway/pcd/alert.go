@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"medfleet"
-	"medfleet/profiles"
 )
 
 // alert is one alert (PCD-04) or one event (PCD-10) while its rows are read.
@@ -13,6 +12,7 @@ type alert struct {
 	group     int
 	device    int
 	segment   int // of the event's row, -1 while only facets were seen
+	last      int // segment of its latest row
 	kind      rowKind
 	words     int    // segment of the alert's text, -1 if there is none
 	number    uint32 // code of the event
@@ -38,8 +38,9 @@ func (r *reading) alert(res *Result) {
 		}
 	}
 	for i := range r.alerts {
-		if r.alerts[i].segment >= 0 {
-			r.event(res, &r.alerts[i])
+		a := &r.alerts[i]
+		if a.segment >= 0 || r.groups[a.group].kind == alertGroup {
+			r.event(res, a) // an end may leave out what it is the end of
 		}
 	}
 }
@@ -88,6 +89,7 @@ func (r *reading) eventRow(row *row) {
 // facetRow reads the facets 3 to 8.
 func (r *reading) facetRow(row *row) {
 	a := r.open(row, false)
+	a.last = row.segment
 	w := r.sieve.word(row.segment, 1)
 	switch row.kind {
 	case rowAlertText:
@@ -117,53 +119,80 @@ var priorities = [...]struct{ word, means string }{
 
 // event makes an event of an alert, if it is about equipment.
 func (r *reading) event(res *Result, a *alert) {
-	c, code, ok := r.mapper.condition(a.number, a.refid)
-	text := ""
-	if ok {
-		text = c.Title
-	} else {
-		c, code, text, ok = r.makersOwn(a)
-	}
 	phase, told := a.phaseIn(r.groups[a.group].kind)
+	m, was, ok := r.follow(a, r.meaningOf(a), phase)
 	switch {
+	case !ok && told && phase != medfleet.End && r.unheardOf(res, a):
+		return
 	case !ok, !told:
 		r.left(res, a)
 		return
-	case c.Name == signOfLife:
-		r.lastSign(res, a, code, phase)
+	case m.condition.Name == signOfLife:
+		r.lastSign(res, a, m, phase)
 		return
 	}
 	v := &r.devices[a.device]
 	v.useful = true
-	switch {
-	case v.id == "" || v.profile == nil:
+	if v.id == "" || v.profile == nil {
 		res.Dropped.Devices++
 		r.inTrouble(r.nameless(v))
-	case len(res.Events) == MaxEvents:
-		res.Dropped.Alerts++
-	default:
-		r.fileEvent(res, a, c, medfleet.Event{
-			Equipment: r.equipment(v), Phase: phase, Code: code, Text: text,
-			ID: r.sieve.hash(a.segment, string(v.id), code, string(phase)),
-		})
+		return
 	}
+	if was.condition != nil {
+		r.fileEvent(res, a, was, medfleet.End)
+	}
+	r.fileEvent(res, a, m, phase)
+}
+
+// unheardOf tells of a technical alert whose code no table has, of a device that
+// alarms about nobody. With any other it could be a finding about a patient.
+func (r *reading) unheardOf(res *Result, a *alert) bool {
+	v := &r.devices[a.device]
+	if !a.technical || v.id == "" || v.profile == nil || !v.profile.Harmless || oddEvent(a.number) || strings.Contains(a.refid, "PATIENT") {
+		return false
+	}
+	code := r.sieve.codeText(a.number, a.refid)
+	if code == "" && a.segment >= 0 {
+		code = r.ownCode(a)
+	}
+	c, ok := r.mapper.profiles.Condition(unknownCode)
+	if code == "" || !ok {
+		return false
+	}
+	res.unknown(code)
+	r.fileEvent(res, a, meaning{c, code, c.Title}, medfleet.Instant)
+	return true
+}
+
+// meaningOf reads what the code of an alert stands for, nothing if nobody knows.
+func (r *reading) meaningOf(a *alert) meaning {
+	if c, code, ok := r.mapper.condition(a.number, a.refid); ok {
+		return meaning{c, code, c.Title}
+	}
+	return r.makersOwn(a)
 }
 
 // lastSign reads a watchdog: that the device was heard is all it says, until the
 // one that is inactive, which tells that the device is shut down in good order.
-func (r *reading) lastSign(res *Result, a *alert, code string, phase medfleet.Phase) {
+func (r *reading) lastSign(res *Result, a *alert, m meaning, phase medfleet.Phase) {
 	v := &r.devices[a.device]
 	c, ok := r.mapper.profiles.Condition(switchedOff)
-	if phase != medfleet.End || !ok || v.id == "" || v.profile == nil || len(res.Events) == MaxEvents {
-		return
+	if phase == medfleet.End && ok && v.id != "" && v.profile != nil {
+		r.fileEvent(res, a, meaning{c, m.code, c.Title}, medfleet.Instant)
 	}
-	r.fileEvent(res, a, c, medfleet.Event{
-		Equipment: r.equipment(v), Phase: medfleet.Instant, Code: code, Text: c.Title,
-		ID: r.sieve.hash(a.segment, string(v.id), code, string(phase)),
-	})
 }
 
-func (r *reading) fileEvent(res *Result, a *alert, c *profiles.Condition, ev medfleet.Event) {
+func (r *reading) fileEvent(res *Result, a *alert, m meaning, phase medfleet.Phase) {
+	if len(res.Events) == MaxEvents {
+		res.Dropped.Alerts++
+		return
+	}
+	v := &r.devices[a.device]
+	ev := medfleet.Event{
+		Equipment: r.equipment(v), Condition: m.condition.Name, Kind: m.condition.Kind, Phase: phase, Code: m.code, Text: m.text,
+		Priority: a.priority, Gateway: r.mapper.gateway,
+		ID: r.sieve.hash(max(a.segment, a.last), string(v.id), m.code, string(phase)),
+	}
 	own := a.at
 	if own == 0 {
 		own = r.groups[a.group].at
@@ -172,8 +201,7 @@ func (r *reading) fileEvent(res *Result, a *alert, c *profiles.Condition, ev med
 		own = r.sent
 	}
 	at, clamped := medfleet.Believe(own, r.received)
-	ev.Time, ev.Condition, ev.Kind = at, c.Name, c.Kind
-	ev.Priority, ev.Gateway = a.priority, r.mapper.gateway
+	ev.Time = at
 	mark := Mark{Clamped: clamped, NotInService: r.debugging || r.devices[a.device].demo}
 	if clamped {
 		mark.DeviceTime = own
@@ -206,10 +234,11 @@ func (r *reading) left(res *Result, a *alert) {
 const keptBack = 90 * time.Minute
 
 // signOfLife is the condition of events that a device sends to be heard,
-// switchedOff that of its last words.
+// switchedOff that of its last words, unknownCode that of codes in no table.
 const (
 	signOfLife  = "watchdog"
 	switchedOff = "powered_off"
+	unknownCode = "unknown_code"
 )
 
 // phaseIn says where in its life the alert is (facets 3 and 4). Outside an
@@ -227,10 +256,12 @@ func (a *alert) phaseIn(kind groupKind) (medfleet.Phase, bool) {
 		return medfleet.Continue, true
 	case a.kind == rowCondition:
 		return medfleet.Instant, true
-	case a.kind == rowVendorAlert && a.gone:
+	case kind == alertGroup && a.kind == rowVendorAlert && a.gone:
 		return medfleet.End, true
-	case kind == alertGroup, a.kind == rowVendorAlert:
+	case kind == alertGroup:
 		return medfleet.Start, true
+	case a.kind == rowVendorAlert && !a.gone:
+		return medfleet.Instant, true // in a report it stands as long as it lasts, and nothing says when it has ended
 	}
 	return "", false
 }

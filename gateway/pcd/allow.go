@@ -30,6 +30,10 @@ const (
 	obrWord
 	obrTime
 	obrEndTime
+	obrAlertID
+	obrAlertSpace
+	obrParentID
+	obrParent
 	obxType
 	obxCode
 	obxRefID
@@ -159,6 +163,11 @@ var allowed = [places]rule{
 	obrTime:    {segmentOBR, 7, 1, 0, shapeTime, asNumber, true, "time of a report"},
 	obrEndTime: {segmentOBR, 8, 1, 0, shapeTime, asNumber, true, "time of a report that has no start"},
 
+	obrAlertID:    {segmentOBR, 3, 1, 0, shapeAny, inHash, false, "which alert it is; the hash stays in memory"},
+	obrAlertSpace: {segmentOBR, 3, 2, 0, shapeAny, inHash, false, "which alert it is; the hash stays in memory"},
+	obrParentID:   {segmentOBR, 29, 1, 0, shapeAny, inHash, false, "which alert it goes on about; the hash stays in memory"},
+	obrParent:     {segmentOBR, 29, 2, 0, shapeAny, inHash, false, "which alert it goes on about; the hash stays in memory"},
+
 	obxType:       {segmentOBX, 2, 1, 0, shapeType, forgotten, true, "tells a structure row from a value"},
 	obxCode:       {segmentOBX, 3, 1, 0, shapeCode, asText, true, "what the row is about; unknown codes are counted"},
 	obxRefID:      {segmentOBX, 3, 2, 0, shapeRefID, asText, true, "what the row is about; unknown codes are counted"},
@@ -167,11 +176,11 @@ var allowed = [places]rule{
 	obxOtherCode:  {segmentOBX, 3, 4, 0, shapeCode, forgotten, false, "what the row is about, where the maker's own code stands first"},
 	obxOtherRefID: {segmentOBX, 3, 5, 0, shapeRefID, forgotten, false, "what the row is about, where the maker's own code stands first"},
 	obxHexCode:    {segmentOBX, 3, 1, 0, shapeHexCode, forgotten, false, "what the row is about, where partition and term are in hexadecimal (MDIL)"},
-	obxVendorCode: {segmentOBX, 3, 1, 0, shapeVendorCode, asText, false, "a maker's own error code; only codes of the fault table stay"},
-	obxSystem:     {segmentOBX, 3, 3, 0, shapeSystem, forgotten, false, "whose code it is"},
+	obxVendorCode: {segmentOBX, 3, 1, 0, shapeVendorCode, asText, false, "a maker's own error code; it stays if the fault table has it, or the device alarms about nobody"},
+	obxSystem:     {segmentOBX, 3, 3, 0, shapeSystem, asText, false, "whose code it is"},
 
-	obxOtherVendorCode: {segmentOBX, 3, 4, 0, shapeVendorCode, asText, false, "a maker's own error code; only codes of the fault table stay"},
-	obxOtherSystem:     {segmentOBX, 3, 6, 0, shapeSystem, forgotten, false, "whose code it is"},
+	obxOtherVendorCode: {segmentOBX, 3, 4, 0, shapeVendorCode, asText, false, "a maker's own error code; it stays if the fault table has it, or the device alarms about nobody"},
+	obxOtherSystem:     {segmentOBX, 3, 6, 0, shapeSystem, asText, false, "whose code it is"},
 
 	obxPath: {segmentOBX, 4, 1, 0, shapeDotted, forgotten, true, "which device the row belongs to"},
 
@@ -185,10 +194,10 @@ var allowed = [places]rule{
 	obxOtherEventCode:  {segmentOBX, 5, 4, rowCoded, shapeCode, forgotten, false, "which event it is, where the maker's own code stands first"},
 	obxOtherEventRefID: {segmentOBX, 5, 5, rowCoded, shapeRefID, forgotten, false, "which event it is, where the maker's own code stands first"},
 
-	obxEventVendorCode:      {segmentOBX, 5, 1, rowCoded, shapeVendorCode, asText, false, "a maker's own error code; only codes of the fault table stay"},
-	obxEventSystem:          {segmentOBX, 5, 3, rowCoded, shapeSystem, forgotten, false, "whose code it is"},
-	obxOtherEventVendorCode: {segmentOBX, 5, 4, rowCoded, shapeVendorCode, asText, false, "a maker's own error code; only codes of the fault table stay"},
-	obxOtherEventSystem:     {segmentOBX, 5, 6, rowCoded, shapeSystem, forgotten, false, "whose code it is"},
+	obxEventVendorCode:      {segmentOBX, 5, 1, rowCoded, shapeVendorCode, asText, false, "a maker's own error code; it stays if the fault table has it, or the device alarms about nobody"},
+	obxEventSystem:          {segmentOBX, 5, 3, rowCoded, shapeSystem, asText, false, "whose code it is"},
+	obxOtherEventVendorCode: {segmentOBX, 5, 4, rowCoded, shapeVendorCode, asText, false, "a maker's own error code; it stays if the fault table has it, or the device alarms about nobody"},
+	obxOtherEventSystem:     {segmentOBX, 5, 6, rowCoded, shapeSystem, asText, false, "whose code it is"},
 	obxEventWords:           {segmentOBX, 5, 1, rowCoded | rowAlertText | rowVendorAlert, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
 	obxEventName:            {segmentOBX, 5, 2, rowCoded, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
 	obxEventOriginal:        {segmentOBX, 5, 9, rowCoded, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},

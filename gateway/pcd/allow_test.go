@@ -101,6 +101,9 @@ func bearers() map[string][]string {
 		"OBX|6|ST|67880^MDC_ATTR_ID_MODEL^MDC|2.0.0.4|manufacturer=Acme model=Pump 7||||||F", serialRow,
 		"OBX|7||65577^MDC_MOC_BATT^MDC|2.2.0.0|||||||X|||||||BAT-9",
 		"OBX|8|ST|531972^MDC_ID_PROD_SPEC_SERIAL^MDC|2.2.0.1|BAT-9||||||F", "OBX|9|ST|0^MDCX_LS_ATTR_NAME^MDC|LOC|Room 4||||||F|||||||TAG-1",
+		"OBR|2|A1^x|A1^x|196616^MDC_EVT_ALARM^MDC|||20260314102650+0100||||||||||||||||||||||^A0&x",
+		"OBX|1||69985^MDC_DEV_PUMP_INFUS_MDS^MDC|2.0.0.0|||||||X|||||||P7",
+		"OBX|2|CWE|196616^MDC_EVT_ALARM^MDC|2.1.0.1.1|E77^x^99ACME|||A~PL~ST|||R",
 	}
 	own := []string{
 		`MSH|^~\&|MON^7|PHILIPS|||20260314102655+0100||ORU^R01^ORU_R01|7|P|2.4`, patient, visit, "OBR||||ALARM|||20260314102650+0100",

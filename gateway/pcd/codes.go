@@ -111,24 +111,31 @@ func newCodeTable(set *profiles.Set) codeTable {
 	return t
 }
 
-// condition finds the condition an event stands for, and its code. An odd
-// number is never known, whatever name stands beside it: both of a pair have
-// the same.
+// condition finds the condition an event stands for, and its code. The odd twin
+// of an event's number is never known, whatever name stands beside it: both of a
+// pair have the same. A number that is simply another than its name's is not
+// looked at.
 func (m *Mapper) condition(number uint32, refid string) (*profiles.Condition, string, bool) {
 	if number == 0 {
 		number = noNumber
 	}
-	if oddEvent(number) {
-		return nil, "", false
-	}
 	c, ok := m.profiles.ConditionOf(number, refid)
-	if !ok {
+	if !ok || oddEvent(number) && !m.misnumbered(number, refid) {
 		return nil, "", false
 	}
 	if text, ok := m.codes.byRefID[strings.TrimPrefix(refid, eventPrefix)]; ok {
 		return c, text, true
 	}
 	return c, m.codes.byNumber[number], true
+}
+
+// misnumbered says that a name is known and the number is no twin of its own.
+func (m *Mapper) misnumbered(number uint32, refid string) bool {
+	if _, ok := m.codes.byRefID[strings.TrimPrefix(refid, eventPrefix)]; !ok {
+		return false
+	}
+	_, twin := m.codes.byNumber[number-1]
+	return !twin
 }
 
 // codeText writes a code: number^REFID, or what there is of it.

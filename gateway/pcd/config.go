@@ -68,6 +68,9 @@ type Sender struct {
 	OnTrouble string `yaml:"on_trouble,omitempty"`
 	// Aliases gives the device id for an identity as it is sent.
 	Aliases map[string]string `yaml:"aliases,omitempty"`
+	// Prefix, by class, is put before an identity that begins with a digit: one
+	// maker's alerts leave out the letter that its reports begin with.
+	Prefix map[medfleet.Class]string `yaml:"prefix,omitempty"`
 }
 
 // sender is a Sender ready for use.
@@ -122,7 +125,7 @@ func (c Sender) compile(set *profiles.Set) (sender, error) {
 		}
 		s.zoned = true
 	}
-	errs = append(errs, s.compileAliases())
+	errs = append(errs, s.compileAliases(), s.checkPrefix(set))
 	return s, errors.Join(errs...)
 }
 
@@ -177,6 +180,19 @@ func (s *sender) compileAliases() error {
 			errs = append(errs, fmt.Errorf("aliases[%q]: device id %q: use up to 64 letters, digits, dot, underscore, colon or hyphen", sent, id))
 		}
 		s.aliases[sent] = id
+	}
+	return errors.Join(errs...)
+}
+
+func (s *sender) checkPrefix(set *profiles.Set) error {
+	var errs []error
+	for _, class := range slices.Sorted(maps.Keys(s.Prefix)) {
+		if _, ok := set.Class(class); !ok {
+			errs = append(errs, fmt.Errorf("prefix: class %q: there is no such profile: use one of %s", class, classNames(set)))
+		}
+		if p := s.Prefix[class]; p == "" || len(p) > 8 || !medfleet.DeviceID(p).Valid() {
+			errs = append(errs, fmt.Errorf("prefix[%q] %q: use 1 to 8 letters, digits, dot, underscore, colon or hyphen", class, p))
+		}
 	}
 	return errors.Join(errs...)
 }

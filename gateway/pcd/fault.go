@@ -11,21 +11,23 @@ import (
 // alone, or in the words the device shows. Only what the fault table has comes
 // out, in the table's words. An odd event code stays unknown whatever stands
 // beside it.
-func (r *reading) makersOwn(a *alert) (c *profiles.Condition, code, text string, ok bool) {
-	if oddEvent(a.number) {
-		return nil, "", "", false
+func (r *reading) makersOwn(a *alert) meaning {
+	if oddEvent(a.number) || a.segment < 0 {
+		return meaning{}
 	}
 	f, sent, ok := r.faultOf(a)
 	if !ok {
-		return nil, "", "", false
+		return meaning{}
 	}
-	if c, ok = r.mapper.profiles.Condition(f.Condition); !ok {
-		return nil, "", "", false
+	c, ok := r.mapper.profiles.Condition(f.Condition)
+	if !ok {
+		return meaning{}
 	}
-	if code = f.Code; strings.ContainsAny(code, "*?") {
+	code := f.Code
+	if strings.ContainsAny(code, "*?") {
 		code = first(sent, r.wordsOf(code))
 	}
-	return c, code, f.Meaning, true
+	return meaning{c, code, f.Meaning}
 }
 
 // wordsOf gives a pattern without its wildcards: what a message is called that
@@ -81,6 +83,26 @@ func (r *reading) faultOf(a *alert) (f *profiles.Fault, sent string, ok bool) {
 		f, ok = r.sieve.fault(model, nil, r.sieve.get(a.words, obxEventWords))
 	}
 	return f, "", ok
+}
+
+// ownCode gives a maker's code as it was sent, with its coding system.
+func (r *reading) ownCode(a *alert) string {
+	codes := &ownCodes
+	if a.kind&rowCoded != 0 {
+		codes = &eventCodes
+	}
+	for _, p := range codes {
+		code := r.sieve.text(a.segment, p.code)
+		system := r.sieve.get(a.segment, p.system)
+		switch {
+		case code == "":
+		case system == nil:
+			return code
+		default:
+			return r.sieve.join(string(system), ":", code)
+		}
+	}
+	return ""
 }
 
 // vendorFault is for a row that is an alert by its coding system: the message it

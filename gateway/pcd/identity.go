@@ -130,7 +130,18 @@ func (r *reading) identify(v *device) medfleet.DeviceID {
 	if v.several {
 		v.names[fromRow] = ""
 	}
-	return r.resolve(r.natural(v))
+	return r.resolve(r.whole(v, r.natural(v)))
+}
+
+// whole puts the letter of its class before a number that came without.
+func (r *reading) whole(v *device, name string) string {
+	if len(r.sender.Prefix) == 0 || v.profile == nil || name == "" || !isDigit(name[0]) {
+		return name
+	}
+	if p, ok := r.sender.Prefix[v.profile.Class]; ok {
+		return r.sieve.join(p, name)
+	}
+	return name
 }
 
 // resolve gives the id for a name as it was sent, empty for none.

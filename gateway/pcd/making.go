@@ -75,11 +75,26 @@ func (r *reading) revision(i int) string {
 	if text := r.sieve.text(i, obxRevision); text != "" {
 		return text
 	}
-	b := r.sieve.get(i, obxRevisions)
-	if b == nil {
-		return ""
+	const repetitions = 8
+	text := ""
+	for n := 1; n <= repetitions; n++ {
+		if b := r.sieve.nth(i, obxRevisions, n); b != nil {
+			text = r.listed(text, r.sieve.listed(b))
+		}
 	}
-	return r.sieve.listed(b)
+	return text
+}
+
+// listed adds a revision to a list of them, as far as that is worth reading.
+func (r *reading) listed(list, more string) string {
+	const most = 120
+	switch {
+	case list == "" || len(list)+len(more) > most:
+		return first(list, more)
+	case more == "":
+		return list
+	}
+	return r.sieve.join(list, ", ", more)
 }
 
 // isRevision asks for a digit and no blanks: what has none of the one or some of
@@ -152,7 +167,7 @@ var partWords = map[string]string{
 	"app": "App", "application": "App", "os": "OS", "comm": "Comm", "communication": "Comm", "battery": "Battery", "motor": "Motor",
 	"display": "Display", "ui": "UI", "module": "Module", "control": "Control", "controller": "Control", "processor": "Processor",
 	"protection": "Protection", "system": "System", "monitor": "Monitor", "ventilator": "Ventilator", "syringe": "Syringe",
-	"power": "Power", "board": "Board", "cpu": "CPU", "fpga": "FPGA", "language": "Language", "library": "Library",
+	"infuser": "Infuser", "engine": "Engine", "loader": "Loader", "connectivity": "Connectivity", "power": "Power", "board": "Board", "cpu": "CPU", "fpga": "FPGA", "language": "Language", "library": "Library",
 }
 
 // identity notes what a device said of its making, once for each device of the

@@ -15,6 +15,7 @@ func TestWhatADeviceSaysOfItsMaking(t *testing.T) {
 		"one revision":                     {[]string{firmware + "C.00.7AJ-02||||||F"}, Identity{Firmware: "C.00.7AJ-02"}},
 		"several, each with its part":      {[]string{firmware + "Pump Firmware = 1.1.13, Wifi Firmware = 1.4.59||||||F"}, Identity{Firmware: "Pump 1.1.13, Wifi 1.4.59"}},
 		"with other marks":                 {[]string{firmware + "Main: 3.2; Boot: 1.0||||||F"}, Identity{Firmware: "Main 3.2, Boot 1.0"}},
+		"repetitions, some of them other":  {[]string{firmware + "Type=X_360~Infuser Software=15.11~Boot Loader=2.0||||||F"}, Identity{Firmware: "Infuser 15.11, Boot Loader 2.0"}},
 		"a word that could be a name":      {[]string{firmware + "Quintero = 1.1.13||||||F"}, Identity{}},
 		"free text":                        {[]string{firmware + "updated for Ana on 3 May||||||F"}, Identity{}},
 		"withdrawn":                        {[]string{firmware + `""||||||F`}, Identity{}},

@@ -33,8 +33,8 @@ type Options struct {
 	Gateway  string // likewise
 }
 
-// Mapper reads messages. It is not changed by reading, so any number of
-// goroutines may use one, each with a Result of its own.
+// Mapper reads messages. Any number of goroutines may use one, each with a Result
+// of its own: all it remembers is which alerts have begun.
 type Mapper struct {
 	profiles *profiles.Set
 	site     string
@@ -43,6 +43,7 @@ type Mapper struct {
 	terms    termTable
 	units    profiles.Units
 	codes    codeTable
+	lives    *lives
 	open     bool // the sieve lets everything through: the control of its tests
 }
 
@@ -58,7 +59,7 @@ func New(o Options) (*Mapper, error) {
 	}
 	return &Mapper{
 		profiles: o.Profiles, site: o.Site, gateway: o.Gateway, senders: senders,
-		terms: newTermTable(), units: profiles.NewUnits(), codes: newCodeTable(o.Profiles),
+		terms: newTermTable(), units: profiles.NewUnits(), codes: newCodeTable(o.Profiles), lives: newLives(),
 	}, nil
 }
 

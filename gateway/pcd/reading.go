@@ -34,6 +34,7 @@ type reading struct {
 
 // group is an OBR and what follows it. unit is the care unit of the PV1 before.
 type group struct {
+	segment  int // the OBR, -1 if there is none
 	kind     groupKind
 	at       medfleet.Millis // OBR-7 or OBR-8, 0 if there is none
 	unit     string

@@ -117,16 +117,19 @@ func TestConfigurationErrorsNameTheKeyAndTheRemedy(t *testing.T) {
 		senders []Sender
 		remedy  string
 	}{
-		`senders[0] "": name`:       {[]Sender{{}}, "give the sender a short name"},
-		`senders[1]: name "a"`:      {[]Sender{{Name: "a"}, {Name: "a"}}, "give each sender its own"},
-		`match.peer "10.4.0.0/99"`:  {[]Sender{{Name: "a", Match: Match{Peer: "10.4.0.0/99"}}}, "10.4.0.0/16"},
-		`identity "obx17"`:          {[]Sender{{Name: "a", Identity: "obx17"}}, "obx18.1"},
-		`class "kettle"`:            {[]Sender{{Name: "a", Class: "kettle"}}, "infusion_pump"},
-		`time_zone "Europe/Berln"`:  {[]Sender{{Name: "a", TimeZone: "Europe/Berln"}}, "Europe/Berlin"},
-		`answer "never"`:            {[]Sender{{Name: "a", Answer: "never"}}, "auto, original or enhanced"},
-		`aliases["7"]: device id "`: {[]Sender{{Name: "a", Aliases: map[string]string{"7": "P 7"}}}, "up to 64 letters"},
-		`unit "4W\n"`:               {[]Sender{{Name: "a", Unit: "4W\n"}}, "up to 32 letters"},
-		`model "^x"`:                {[]Sender{{Name: "a", Model: "^x"}}, "up to 40 letters"},
+		`senders[0] "": name`:         {[]Sender{{}}, "give the sender a short name"},
+		`senders[1]: name "a"`:        {[]Sender{{Name: "a"}, {Name: "a"}}, "give each sender its own"},
+		`match.peer "10.4.0.0/99"`:    {[]Sender{{Name: "a", Match: Match{Peer: "10.4.0.0/99"}}}, "10.4.0.0/16"},
+		`identity "obx17"`:            {[]Sender{{Name: "a", Identity: "obx17"}}, "obx18.1"},
+		`class "kettle"`:              {[]Sender{{Name: "a", Class: "kettle"}}, "infusion_pump"},
+		`time_zone "Europe/Berln"`:    {[]Sender{{Name: "a", TimeZone: "Europe/Berln"}}, "Europe/Berlin"},
+		`answer "never"`:              {[]Sender{{Name: "a", Answer: "never"}}, "auto, original or enhanced"},
+		`aliases["7"]: device id "`:   {[]Sender{{Name: "a", Aliases: map[string]string{"7": "P 7"}}}, "up to 64 letters"},
+		`unit "4W\n"`:                 {[]Sender{{Name: "a", Unit: "4W\n"}}, "up to 32 letters"},
+		`rack "obx17"`:                {[]Sender{{Name: "a", Rack: "obx17"}}, "msh3.2"},
+		`prefix: class "kettle"`:      {[]Sender{{Name: "a", Prefix: map[medfleet.Class]string{"kettle": "K"}}}, "infusion_pump"},
+		`prefix["infusion_pump"] "I `: {[]Sender{{Name: "a", Prefix: map[medfleet.Class]string{"infusion_pump": "I "}}}, "1 to 8 letters"},
+		`model "^x"`:                  {[]Sender{{Name: "a", Model: "^x"}}, "up to 40 letters"},
 	} {
 		_, err := New(Options{Config: Config{Senders: c.senders}, Profiles: profileSet(t)})
 		require.ErrorContains(t, err, key)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"hash/maphash"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ type sieve struct {
 }
 
 // maxField is the highest field the allow-list names.
-const maxField = 21
+const maxField = 29
 
 // subject is what an OBX row is about. number and refid are its code as far as
 // it has the shape of one; metric is set in metric rows, profile in structure
@@ -235,8 +236,11 @@ func (s *sieve) time(i int, p place, zone *time.Location) stamp {
 
 // measured says whether a measurement row holds a number; the number stays here.
 func (s *sieve) measured(i int) bool {
-	b := s.get(i, obxValid)
-	return b != nil && string(b) != notMeasured
+	switch b := s.get(i, obxValid); string(b) {
+	case "", notMeasured, "-32768", "-100":
+		return false
+	}
+	return true
 }
 
 // word reads an enumeration: its text stands in component 2, or, when that is
@@ -321,6 +325,29 @@ func (s *sieve) hash(i int, says ...string) string {
 	sum := sha256.Sum256(b[from:])
 	s.decoded = b[:from]
 	return hex.EncodeToString(sum[:16])
+}
+
+// sum gives a keyed hash of places of a segment.
+func (s *sieve) sum(seed maphash.Seed, i int, list ...place) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, p := range list {
+		h.Write(s.get(i, p))
+		h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+// parent reads the alert that OBR-29 names: its second component, with the id and
+// the namespace as parts of it, or the first where a sender puts it there.
+func (s *sieve) parent(i int) (id, space []byte) {
+	if v, ok := s.value(i, obrParent, 1); ok {
+		return v.Subcomponent(1).Bytes(), v.Subcomponent(2).Bytes()
+	}
+	if v, ok := s.value(i, obrParentID, 1); ok {
+		return v.Subcomponent(1).Bytes(), v.Subcomponent(2).Bytes()
+	}
+	return nil, nil
 }
 
 // join gives the parts as one string.

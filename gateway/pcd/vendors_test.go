@@ -18,7 +18,7 @@ func TestBBraunARackOfPumps(t *testing.T) {
 		return `MSH|^~\&|` + entity + `|BBRAUN|HUB|HUB|20260314092655+0000||` + kind + `|63921|P|2.6|||AL|NE||ASCII|en^English^ISO639||` + profile
 	}
 	const unknownPatient = "PID|||Unknown Patient^Unknown Patient||^^^^^^U||||||||||||||||||||||||||Y"
-	rack := Sender{Name: "bbraun", Match: Match{Facility: "BBRAUN"}, Identity: "obx18.1", Rack: "msh3.2", Aliases: map[string]string{"7781": "P7781"}}
+	rack := Sender{Name: "bbraun", Match: Match{Facility: "BBRAUN"}, Identity: "obx18.1", Rack: "msh3.2", Prefix: map[medfleet.Class]string{"syringe_pump": "P", "infusion_pump": "I"}}
 	m := newMapper(t, rack)
 
 	t.Run("device management", func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestBBraunARackOfPumps(t *testing.T) {
 		require.Equal(t, medfleet.Start, start.Events[0].Phase)
 		require.Equal(t, medfleet.End, end.Events[0].Phase)
 		for _, e := range []medfleet.Event{start.Events[0], end.Events[0]} {
-			require.Equal(t, medfleet.DeviceID("P7781"), e.Device, "by the table of aliases")
+			require.Equal(t, medfleet.DeviceID("P7781"), e.Device, "the letter by its class")
 			require.Equal(t, "syringe", e.Condition, "device and event close it, though OBR-3 repeats and the parent changes")
 			require.Equal(t, medfleet.Clinical, e.Kind)
 		}
@@ -126,6 +126,19 @@ func TestMindrayVitalSignsWithoutStructure(t *testing.T) {
 		require.Len(t, res.Events, 1, res.Reason)
 		require.Equal(t, []any{medfleet.DeviceID("00A0370099887766"), "sensor", medfleet.Clinical, "low", now - 10_000},
 			[]any{res.Events[0].Device, res.Events[0].Condition, res.Events[0].Kind, res.Events[0].Priority, res.Events[0].Time})
+	})
+	t.Run("a bedside monitor that is asked, with numbers of its own", func(t *testing.T) {
+		m := newMapper(t, Sender{Name: "umec", Identity: "peer", Class: "patient_monitor"})
+		values := func(kind, saturation string) []string {
+			return []string{`MSH|^~\&|||||||ORU^R01|` + kind + `|P|2.3.1|`, "PID|||4711||Doe^J", "OBR||||Monitor||||||||||||||||||||",
+				"OBX||NM|160^SpO2|2105|" + saturation + "||||||F", "OBX||NM|161^PR|2105|-100||||||F"}
+		}
+		res := mapOne(t, m, values("204", "97")...)
+		require.Equal(t, medfleet.DeviceID("10.4.7.21"), res.Observations[0].Device)
+		require.Equal(t, 1.0, readings(res.Observations[0])["monitoring"])
+		require.Equal(t, 0.0, readings(mapOne(t, m, values("204", "-100")...).Observations[0])["monitoring"])
+		res = mapOne(t, m, values("51", "90")...)
+		require.Empty(t, readings(res.Observations[0]), "alarm limits are no measurements: only a sign of life")
 	})
 	t.Run("the echo of a bedside monitor", func(t *testing.T) {
 		require.Equal(t, NothingForUs, mapOne(t, newMapper(t), `MSH|^~\&|||||||ORU^R01|106|P|2.3.1|`).Verdict)
@@ -262,6 +275,10 @@ func TestDraegerTheProfileOneFieldEarly(t *testing.T) {
 	require.Empty(t, res.Events, "a watchdog is a sign of life")
 	require.Len(t, res.Observations, 1)
 	require.Equal(t, NothingForUs, res.Verdict)
+
+	res = mapOne(t, m, alert("258047^MDC_EVT_ACTIVE^MDC", phase("start"), active)...)
+	require.Equal(t, NothingForUs, res.Verdict, "under a number that is not its own")
+	require.Empty(t, res.Dropped.Unknown)
 
 	res = mapOne(t, m, alert("198200^MDC_EVT_WATCHDOG^MDC", phase("end"), over)...)
 	require.Len(t, res.Events, 1, "the last one tells of an orderly shutdown")

@@ -19,10 +19,10 @@ func (r *reading) walk(res *Result) {
 		case segmentPV1:
 			unit = r.sieve.text(i, pv1Unit)
 		case segmentOBR:
-			r.groups = append(r.groups, group{kind: r.groupKindOf(i), at: r.reportTime(i), unit: unit})
+			r.groups = append(r.groups, group{segment: i, kind: r.groupKindOf(i), at: r.reportTime(i), unit: unit})
 		case segmentOBX:
 			if len(r.groups) == 0 {
-				r.groups = append(r.groups, group{kind: r.looseKind(), unit: unit}) // OBX without OBR
+				r.groups = append(r.groups, group{segment: -1, kind: r.looseKind(), unit: unit}) // OBX without OBR
 			}
 			r.observation(res, i)
 		case segmentPRT:
@@ -65,6 +65,10 @@ func (r *reading) observation(res *Result, i int) {
 		res.Dropped.Rows++
 		return
 	}
+	if sub.kind == rowOther && !sub.unknown && r.numeric(i) {
+		sub.kind = rowMeasurement
+		r.sieve.subjects[i] = sub
+	}
 	if sub.kind == rowStructure || sub.kind == rowOther && r.structural(i) {
 		r.structure(res, i, sub, at)
 		return
@@ -94,6 +98,25 @@ func (r *reading) samples(i int) bool {
 		return true
 	}
 	return false
+}
+
+// numeric says that a row of a code we do not know is a measurement all the same:
+// a number from a sender that is configured to be a monitor and speaks no IHE
+// profile, in a message of measurements.
+func (r *reading) numeric(i int) bool {
+	if r.transaction != unprofiled || r.sender.profile == nil || r.limits() || string(r.sieve.get(i, obxType)) != "NM" {
+		return false
+	}
+	_, ok := r.sender.profile.Metric(metricMonitoring)
+	return ok
+}
+
+// limits says that the message is one of a bedside monitor's own kinds that holds
+// no current measurements. These monitors number the kinds in MSH-10 and send no
+// time; 204 are the current ones.
+func (r *reading) limits() bool {
+	kind := r.sieve.get(0, mshControlID)
+	return r.sent == 0 && len(kind) <= 3 && decimal(kind) != 0 && string(kind) != "204"
 }
 
 // withdrawn says that OBX-11 takes the value back or could not get one.

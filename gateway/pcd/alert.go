@@ -152,6 +152,7 @@ func (r *reading) unheardOf(res *Result, a *alert) bool {
 		return false
 	}
 	code := r.sieve.codeText(a.number, a.refid)
+	res.unknown(code)
 	if code == "" && a.segment >= 0 {
 		code = r.ownCode(a)
 	}
@@ -159,7 +160,6 @@ func (r *reading) unheardOf(res *Result, a *alert) bool {
 	if code == "" || !ok {
 		return false
 	}
-	res.unknown(code)
 	r.fileEvent(res, a, meaning{c, code, c.Title}, medfleet.Instant)
 	return true
 }

@@ -93,6 +93,7 @@ type Device struct {
 	FirstSeen Millis             `json:"first_seen"`
 	LastSeen  Millis             `json:"last_seen" doc:"when the collector last heard of it"`
 	Gateway   string             `json:"gateway,omitempty" doc:"gateway it was last heard through"`
+	Feed      string             `json:"feed,omitempty" doc:"the gateway's way in by which it was last heard"`
 	Readings  map[string]float64 `json:"readings" doc:"newest value of each metric, in the profile's unit"`
 	Active    []string           `json:"conditions" doc:"conditions that have begun and not ended"`
 	Parent    DeviceID           `json:"parent,omitempty" doc:"device or rack that it is in now"`

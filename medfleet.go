@@ -24,6 +24,13 @@ type Equipment struct {
 // ventilator. It is also the measurement its observations are stored under.
 type Class string
 
+// The classes under which the rules know medfleet's own parts: a gateway, and a
+// feed of a gateway. No device is of them.
+const (
+	GatewayClass Class = "gateway"
+	FeedClass    Class = "feed"
+)
+
 // CareUnit is the ward or unit that a device was reported from: ICU, 4W.
 type CareUnit string
 

@@ -39,7 +39,28 @@ type Gateway struct {
 	EventsDepth    uint64  `json:"events_depth" doc:"records waiting in the gateway's events spool"`
 	TelemetryDepth uint64  `json:"telemetry_depth" doc:"records waiting in the gateway's telemetry spool"`
 	OldestSeconds  float64 `json:"oldest_seconds" doc:"age of the oldest waiting record"`
-	ClockOffset    float64 `json:"clock_offset_seconds"`
-	FeedsUp        uint64  `json:"feeds_up"`
-	Feeds          uint64  `json:"feeds"`
+	ClockOffset    float64 `json:"clock_offset_seconds" doc:"by how much its clock is ahead of the collector's"`
+	ClockKnown     bool    `json:"clock_known" doc:"whether the clocks could be compared"`
+	Feeds          []Feed  `json:"feeds" doc:"its ways in, as its newest heartbeat tells of them"`
+}
+
+// Feed is a configured way into a gateway as the collector knows it now. Its
+// devices are those that were last heard by it.
+type Feed struct {
+	Name      string `json:"id"`
+	Up        bool   `json:"up" doc:"it works: whoever should be there is connected"`
+	Quiet     bool   `json:"quiet" doc:"it is up, and none of several devices that should be heard by it is"`
+	LastHeard Millis `json:"last_heard" doc:"when anything came by it, by the collector's clock"`
+	Messages  uint64 `json:"messages" doc:"since the gateway's start"`
+	Devices   int    `json:"devices" doc:"how many were last heard by it"`
+}
+
+// FeedsUp counts the feeds that work.
+func (g *Gateway) FeedsUp() (n int) {
+	for i := range g.Feeds {
+		if g.Feeds[i].Up {
+			n++
+		}
+	}
+	return n
 }

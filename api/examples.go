@@ -42,7 +42,10 @@ var (
 
 	exampleGateway = medfleet.Gateway{
 		Name: "gw-4w", Site: "main", LastSeen: 1772352895000, Up: true, EventsDepth: 0, TelemetryDepth: 12,
-		OldestSeconds: 0.4, ClockOffset: 0.02, FeedsUp: 2, Feeds: 2,
+		OldestSeconds: 0.4, ClockOffset: 0.02, ClockKnown: true, Feeds: []medfleet.Feed{
+			{Name: "hl7", Up: true, LastHeard: 1772352894000, Messages: 90412, Devices: 31},
+			{Name: "mqtt", Up: true, LastHeard: 1772352895000, Messages: 4021, Devices: 12},
+		},
 	}
 
 	exampleHistory = Series{

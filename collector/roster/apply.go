@@ -23,7 +23,7 @@ func (r *Roster) Hold() (release func()) {
 // the alarm engine, or nil when the record is about no device or says nothing
 // new; the sighting is valid until the next call.
 func (r *Roster) Apply(sequence uint64, e *record.Envelope, l *record.Line) *medfleet.Sighting {
-	r.hear(e)
+	g := r.hear(e)
 	if e.Flags&record.DuplicateSuspect != 0 {
 		r.counts.Suspects++
 	}
@@ -33,9 +33,7 @@ func (r *Roster) Apply(sequence uint64, e *record.Envelope, l *record.Line) *med
 	case record.Event:
 		return r.happen(sequence, e, l)
 	case record.Heartbeat:
-		if l.Measurement == record.HeartbeatMeasurement {
-			r.beat(e, l)
-		}
+		r.beat(g, l)
 	case record.Attachment:
 		r.attach(sequence, e, l)
 	case record.Gap:
@@ -60,7 +58,8 @@ func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *m
 	s := &r.sighting
 	q, at := l.Equipment(), r.plausible(l.Time)
 	q.Class = medfleet.Class(l.Measurement)
-	en := r.entry(q, q.Class, e)
+	w := r.cameBy(e, l)
+	en := r.entry(q, e, w)
 	if en == nil {
 		return nil
 	}
@@ -72,7 +71,7 @@ func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *m
 	}
 	if live {
 		en.observed = at
-		r.place(en, q, e)
+		r.place(en, q, w)
 	}
 	s.Readings = s.Readings[:0]
 	for i := range l.Fields {
@@ -115,7 +114,8 @@ func (r *Roster) settle(en *entry, l *record.Line, at medfleet.Millis) {
 
 func (r *Roster) happen(sequence uint64, e *record.Envelope, l *record.Line) *medfleet.Sighting {
 	event := l.Event()
-	en := r.entry(event.Equipment, event.Class, e)
+	w := r.cameBy(e, l)
+	en := r.entry(event.Equipment, e, w)
 	if en == nil {
 		return nil
 	}
@@ -130,6 +130,9 @@ func (r *Roster) happen(sequence uint64, e *record.Envelope, l *record.Line) *me
 	if live {
 		live = en.turn(&event)
 		r.switchOff(en, &event)
+		if up, _ := en.way.path(); !up {
+			r.through(en, w) // it is heard by another way now
+		}
 	}
 	r.wake(en, e)
 	s := &r.sighting

@@ -25,9 +25,11 @@ func wardIn(t require.TestingT, db *sql.DB) *ward {
 func (w *ward) dump() string {
 	var b strings.Builder
 	for _, query := range []string{
-		`SELECT id, class, model, site, unit, gateway, first_seen, last_seen FROM devices ORDER BY id`,
+		`SELECT id, class, model, site, unit, gateway, feed, first_seen, last_seen FROM devices ORDER BY id`,
+		`SELECT name, site, last_seen, up, events_depth, telemetry_depth, oldest_ms, clock_offset_ms, clock_known, feeds_up, feeds FROM gateways ORDER BY name`,
+		`SELECT gateway, name, site, up, quiet, last_heard, messages, devices FROM feeds ORDER BY gateway, name`,
 		`SELECT device, site, from_ms, COALESCE(to_ms, -1) AS to_ms, state, native, occupied FROM state_intervals ORDER BY device, from_ms`,
-		`SELECT id, device, class, model, site, unit, at, received, condition, phase, code, text, priority, kind, gateway, flags FROM events ORDER BY id`,
+		`SELECT id, device, class, model, site, unit, at, received, condition, phase, code, text, priority, kind, gateway, feed, flags, device_time FROM events ORDER BY id`,
 		`SELECT id, device, type, model, parent, slot, site, from_ms, COALESCE(to_ms, -1) AS to_ms, seen_ms FROM attachments ORDER BY id`,
 		`SELECT id, gateway, site, stream, epoch, first, last, count, from_ms, to_ms, reason FROM gaps ORDER BY id`,
 	} {

@@ -7,16 +7,17 @@ import (
 
 // entry gives the device that a record is about, new when it was not known. It
 // notes that the device was heard.
-func (r *Roster) entry(q medfleet.Equipment, class medfleet.Class, e *record.Envelope) *entry {
+func (r *Roster) entry(q medfleet.Equipment, e *record.Envelope, w *way) *entry {
 	id := r.named(q.Device)
 	en := r.devices[id]
 	if en == nil {
-		if en = r.admit(id, q, class, e); en == nil {
+		if en = r.admit(id, q, e, w); en == nil {
 			return nil
 		}
 	}
 	if e.Flags&(record.Retained|record.Historical) == 0 {
 		en.device.LastSeen = max(en.device.LastSeen, r.heard(e))
+		en.heard = max(en.heard, r.now(e))
 	}
 	return en
 }
@@ -33,6 +34,14 @@ func (r *Roster) named(id medfleet.DeviceID) medfleet.DeviceID {
 // future cannot pull away.
 func (r *Roster) heard(e *record.Envelope) medfleet.Millis { return r.plausible(e.Received) }
 
+// now is the collector's clock; before it has begun, a record's own.
+func (r *Roster) now(e *record.Envelope) medfleet.Millis {
+	if r.clock == 0 {
+		return r.heard(e)
+	}
+	return r.clock
+}
+
 // latest is the last time that can be written in RFC 3339.
 const latest medfleet.Millis = 253_402_300_799_999
 
@@ -45,8 +54,8 @@ func (r *Roster) plausible(at medfleet.Millis) medfleet.Millis {
 	return min(max(at, 0), latest)
 }
 
-func (r *Roster) admit(id medfleet.DeviceID, q medfleet.Equipment, class medfleet.Class, e *record.Envelope) *entry {
-	profile, ok := r.o.Profiles.Class(class)
+func (r *Roster) admit(id medfleet.DeviceID, q medfleet.Equipment, e *record.Envelope, w *way) *entry {
+	profile, ok := r.o.Profiles.Class(q.Class)
 	if !ok {
 		r.counts.Unreadable++
 		return nil
@@ -57,18 +66,20 @@ func (r *Roster) admit(id medfleet.DeviceID, q medfleet.Equipment, class medflee
 	}
 	en := &entry{profile: profile, known: known{state: medfleet.Idle}}
 	en.device = medfleet.Device{
-		ID: id, Class: class, Model: q.Model, Site: q.Site, Unit: q.Unit, InService: true,
-		FirstSeen: r.heard(e), LastSeen: r.heard(e), Gateway: string(e.Gateway),
+		ID: id, Class: q.Class, Model: q.Model, Site: q.Site, Unit: q.Unit, InService: true,
+		FirstSeen: r.heard(e), LastSeen: r.heard(e),
 		Readings: map[string]float64{}, Active: []string{},
 	}
 	r.devices[id] = en
 	r.pending.devices[id] = struct{}{}
+	r.through(en, w)
 	r.enter(en, en.known, en.device.FirstSeen)
 	return en
 }
 
 // place notes where a live record came from.
-func (r *Roster) place(en *entry, q medfleet.Equipment, e *record.Envelope) {
+func (r *Roster) place(en *entry, q medfleet.Equipment, w *way) {
+	r.through(en, w)
 	d := &en.device
 	if q.Class != d.Class {
 		r.reclass(en, q.Class)
@@ -79,10 +90,10 @@ func (r *Roster) place(en *entry, q medfleet.Equipment, e *record.Envelope) {
 	if q.Unit == "" {
 		q.Unit = d.Unit
 	}
-	if d.Model == q.Model && d.Site == q.Site && d.Unit == q.Unit && d.Gateway == string(e.Gateway) {
+	if d.Model == q.Model && d.Site == q.Site && d.Unit == q.Unit {
 		return
 	}
-	d.Model, d.Site, d.Unit, d.Gateway = q.Model, q.Site, q.Unit, string(e.Gateway)
+	d.Model, d.Site, d.Unit = q.Model, q.Site, q.Unit
 	r.pending.devices[d.ID] = struct{}{}
 }
 
@@ -115,6 +126,7 @@ func (r *Roster) enter(en *entry, to known, at medfleet.Millis) {
 		return
 	}
 	at = max(at, d.Since)
+	en.way.expected += expects(to.state) - expects(d.State)
 	d.State, d.Native, d.Occupied, d.Since = to.state, to.native, to.occupied, at
 	r.pending.stretches = append(r.pending.stretches, begun{
 		d.ID, d.Site, medfleet.Stretch{State: d.State, Native: d.Native, Occupied: d.Occupied, From: at},

@@ -38,7 +38,7 @@ func (r Records) Stretches(ctx context.Context, id medfleet.DeviceID, from, to m
 // Events gives a device's events, newest first, at most limit, of those before
 // the event that the cursor names. The second result is the next cursor.
 func (r Records) Events(ctx context.Context, id medfleet.DeviceID, limit int, before string) ([]medfleet.Event, string, error) {
-	rows, err := r.DB.QueryContext(ctx, `SELECT id, device, class, model, site, unit, at, condition, phase, code, text, priority, kind, gateway
+	rows, err := r.DB.QueryContext(ctx, `SELECT id, device, class, model, site, unit, at, condition, phase, code, text, priority, kind, gateway, feed, device_time
 		FROM events WHERE device = $1 AND ($2 = '' OR (at, id) < (SELECT at, id FROM events WHERE id = $2))
 		ORDER BY at DESC, id DESC LIMIT $3`, id, before, limit+1)
 	if err != nil {
@@ -49,7 +49,7 @@ func (r Records) Events(ctx context.Context, id medfleet.DeviceID, limit int, be
 	for rows.Next() {
 		var e medfleet.Event
 		if err := rows.Scan(&e.ID, &e.Device, &e.Class, &e.Model, &e.Site, &e.Unit, &e.Time, &e.Condition, &e.Phase,
-			&e.Code, &e.Text, &e.Priority, &e.Kind, &e.Gateway); err != nil {
+			&e.Code, &e.Text, &e.Priority, &e.Kind, &e.Gateway, &e.Feed, &e.DeviceTime); err != nil {
 			return nil, "", fmt.Errorf("read events of %s: %w", id, err)
 		}
 		list = append(list, e)

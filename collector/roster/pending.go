@@ -18,7 +18,8 @@ type pending struct {
 	gaps      []medfleet.Gap
 	stays     []medfleet.Stay
 	touched   map[medfleet.DeviceID]struct{} // to be told of
-	gateways  map[string]struct{}
+	gateways  map[string]struct{}            // likewise
+	rows      map[string]struct{}            // of gateways and their feeds, to write
 }
 
 // begun is a stretch that a device entered.
@@ -37,7 +38,7 @@ type received struct {
 func newPending() pending {
 	return pending{
 		devices: map[medfleet.DeviceID]struct{}{}, touched: map[medfleet.DeviceID]struct{}{},
-		gateways: map[string]struct{}{},
+		gateways: map[string]struct{}{}, rows: map[string]struct{}{},
 	}
 }
 
@@ -47,7 +48,7 @@ func (p *pending) gateway(name string)        { p.gateways[name] = struct{}{} }
 // Waits reports whether something must be written.
 func (r *Roster) Waits() bool {
 	p := &r.pending
-	return len(p.devices)+len(p.stretches)+len(p.events)+len(p.gaps)+len(p.stays) > 0
+	return len(p.devices)+len(p.stretches)+len(p.events)+len(p.gaps)+len(p.stays)+len(p.rows) > 0
 }
 
 // Forget drops what waits: a replay has it in the database already.
@@ -56,6 +57,7 @@ func (r *Roster) Forget() {
 	clear(p.devices)
 	clear(p.touched)
 	clear(p.gateways)
+	clear(p.rows)
 	p.stretches, p.events, p.gaps, p.stays = p.stretches[:0], p.events[:0], p.gaps[:0], p.stays[:0]
 }
 
@@ -82,6 +84,9 @@ func (r *Roster) Flush(ctx context.Context, tx *sql.Tx) error {
 	if err := r.writeEvents(ctx, tx); err != nil {
 		return err
 	}
+	if err := r.writeGateways(ctx, tx); err != nil {
+		return err
+	}
 	if err := r.writeStays(ctx, tx); err != nil {
 		return err
 	}
@@ -91,11 +96,11 @@ func (r *Roster) Flush(ctx context.Context, tx *sql.Tx) error {
 func (r *Roster) writeDevices(ctx context.Context, tx *sql.Tx) error {
 	for id := range r.pending.devices {
 		d := &r.devices[id].device
-		_, err := tx.ExecContext(ctx, `INSERT INTO devices (id, class, model, site, unit, gateway, first_seen, last_seen)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		_, err := tx.ExecContext(ctx, `INSERT INTO devices (id, class, model, site, unit, gateway, feed, first_seen, last_seen)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			ON CONFLICT (id) DO UPDATE SET class = excluded.class, model = excluded.model, site = excluded.site,
-				unit = excluded.unit, gateway = excluded.gateway, last_seen = excluded.last_seen`,
-			d.ID, d.Class, d.Model, d.Site, d.Unit, d.Gateway, d.FirstSeen, d.LastSeen)
+				unit = excluded.unit, gateway = excluded.gateway, feed = excluded.feed, last_seen = excluded.last_seen`,
+			d.ID, d.Class, d.Model, d.Site, d.Unit, d.Gateway, d.Feed, d.FirstSeen, d.LastSeen)
 		if err != nil {
 			return fmt.Errorf("write device %s: %w", id, err)
 		}
@@ -129,8 +134,8 @@ func (r *Roster) writeEvents(ctx context.Context, tx *sql.Tx) error {
 	if len(r.pending.events) == 0 {
 		return nil
 	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO events (id, device, class, model, site, unit, at, received, condition, phase, code, text, priority, kind, gateway, flags)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO NOTHING`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO events (id, device, class, model, site, unit, at, received, condition, phase, code, text, priority, kind, gateway, feed, flags, device_time)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO NOTHING`)
 	if err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
@@ -138,7 +143,7 @@ func (r *Roster) writeEvents(ctx context.Context, tx *sql.Tx) error {
 	for i := range r.pending.events {
 		e := &r.pending.events[i]
 		_, err := insert.ExecContext(ctx, e.ID, e.Device, e.Class, e.Model, e.Site, e.Unit, e.Time, e.at,
-			e.Condition, e.Phase, e.Code, e.Text, e.Priority, e.Kind, e.Gateway, int(e.flags))
+			e.Condition, e.Phase, e.Code, e.Text, e.Priority, e.Kind, e.Gateway, e.Feed, int(e.flags), e.DeviceTime)
 		if err != nil {
 			return fmt.Errorf("write event %s of %s: %w", e.ID, e.Device, err)
 		}

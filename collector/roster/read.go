@@ -50,7 +50,9 @@ func (r *Roster) Gateways() []medfleet.Gateway {
 	r.mu.RLock()
 	list := make([]medfleet.Gateway, 0, len(r.gateways))
 	for _, g := range r.gateways {
-		list = append(list, g.Gateway)
+		seen := g.Gateway
+		seen.Feeds = g.feeds()
+		list = append(list, seen)
 	}
 	r.mu.RUnlock()
 	slices.SortFunc(list, func(a, b medfleet.Gateway) int { return cmp.Compare(a.Name, b.Name) })

@@ -12,6 +12,9 @@ import (
 // or the journal behind it is lost. A device that has fallen silent since must not
 // be forgotten: its silence would never be noticed.
 func (r *Roster) Recall(ctx context.Context, db *sql.DB) error {
+	if err := r.recallGateways(ctx, db); err != nil {
+		return err
+	}
 	if err := r.recallDevices(ctx, db); err != nil {
 		return err
 	}
@@ -19,7 +22,7 @@ func (r *Roster) Recall(ctx context.Context, db *sql.DB) error {
 }
 
 func (r *Roster) recallDevices(ctx context.Context, db *sql.DB) error {
-	rows, err := db.QueryContext(ctx, `SELECT d.id, d.class, d.model, d.site, d.unit, d.gateway, d.first_seen, d.last_seen,
+	rows, err := db.QueryContext(ctx, `SELECT d.id, d.class, d.model, d.site, d.unit, d.gateway, d.feed, d.first_seen, d.last_seen,
 			COALESCE(s.state, ''), COALESCE(s.native, ''), COALESCE(s.occupied, 0), COALESCE(s.from_ms, 0)
 		FROM devices d LEFT JOIN state_intervals s ON s.device = d.id AND s.to_ms IS NULL`)
 	if err != nil {
@@ -31,7 +34,7 @@ func (r *Roster) recallDevices(ctx context.Context, db *sql.DB) error {
 	for rows.Next() {
 		d := medfleet.Device{InService: true, Readings: map[string]float64{}, Active: []string{}}
 		var occupied int
-		if err := rows.Scan(&d.ID, &d.Class, &d.Model, &d.Site, &d.Unit, &d.Gateway, &d.FirstSeen, &d.LastSeen,
+		if err := rows.Scan(&d.ID, &d.Class, &d.Model, &d.Site, &d.Unit, &d.Gateway, &d.Feed, &d.FirstSeen, &d.LastSeen,
 			&d.State, &d.Native, &occupied, &d.Since); err != nil {
 			return fmt.Errorf("recall devices: %w", err)
 		}
@@ -51,7 +54,12 @@ func (r *Roster) recall(d *medfleet.Device) {
 		}
 		en = &entry{device: *d, profile: profile, known: known{state: medfleet.Idle}}
 		en.device.State, en.device.Since = "", 0
+		en.heard = d.LastSeen
+		if r.clock != 0 {
+			en.heard = min(en.heard, r.clock)
+		}
 		r.devices[d.ID] = en
+		r.join(en)
 	}
 	if d.State == "" || d.Since < en.device.Since {
 		if en.device.State == "" {
@@ -59,6 +67,7 @@ func (r *Roster) recall(d *medfleet.Device) {
 		}
 		return
 	}
+	en.way.expected += expects(d.State) - expects(en.device.State)
 	en.device.State, en.device.Native, en.device.Occupied, en.device.Since = d.State, d.Native, d.Occupied, d.Since
 	if d.State != medfleet.Unheard && d.State != medfleet.Blind {
 		en.known = known{d.State, d.Native, d.Occupied}

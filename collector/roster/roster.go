@@ -9,6 +9,7 @@
 package roster
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -41,10 +42,12 @@ type Roster struct {
 	mu       sync.RWMutex
 	devices  map[medfleet.DeviceID]*entry
 	gateways map[string]*gateway
+	direct   way // of devices that write to the collector itself
 	aliases  map[medfleet.DeviceID]medfleet.DeviceID
 	parts    parts
 	clock    medfleet.Millis // of the newest clock record
 	started  medfleet.Millis // when the collector last started
+	shortest time.Duration   // the least time for which some device may be silent
 
 	pending  pending
 	sighting medfleet.Sighting
@@ -66,14 +69,27 @@ type Counts struct {
 func New(o Options) *Roster {
 	return &Roster{
 		o: o, devices: map[medfleet.DeviceID]*entry{}, gateways: map[string]*gateway{},
-		aliases: map[medfleet.DeviceID]medfleet.DeviceID{}, parts: newParts(), pending: newPending(),
+		aliases: map[medfleet.DeviceID]medfleet.DeviceID{}, parts: newParts(), pending: newPending(), shortest: shortest(o),
 	}
+}
+
+func shortest(o Options) time.Duration {
+	if o.Silence > 0 {
+		return o.Silence
+	}
+	least := time.Duration(math.MaxInt64)
+	for _, p := range o.Profiles.Classes() {
+		least = min(least, p.Silence)
+	}
+	return least
 }
 
 // entry is a device with what the roster needs to know beside it.
 type entry struct {
 	device   medfleet.Device
 	profile  *profiles.Profile
+	way      *way            // by which it was last heard
+	heard    medfleet.Millis // when, by the collector's clock
 	observed medfleet.Millis // newest observation's time
 	known    known           // the state it last reported
 	active   []condition
@@ -100,7 +116,10 @@ type condition struct {
 type gateway struct {
 	medfleet.Gateway
 	since   medfleet.Millis // when it was last heard after a silence
-	horizon medfleet.Millis // up to when, by its clock, it has delivered all it heard; 0 is not known
+	horizon medfleet.Millis // up to when, by our clock, it has delivered all it heard; 0 is not known
+	ways    map[string]*way // by the feed's name
+	fresh   bool            // the rules have not judged it as it is
+	written medfleet.Millis // when its row was last due
 }
 
 // Counts gives a copy of the counters.

@@ -9,43 +9,77 @@ import (
 	"medfleet/record"
 )
 
-// hear notes that a record came through its gateway. What counts is when the
-// collector got it, not when the gateway did: a backlog is a sign of life too.
-func (r *Roster) hear(e *record.Envelope) {
+// hear notes that a record came through its gateway, which it gives, nil for what
+// writes to the collector itself. What counts is when the collector got it, not
+// when the gateway did: a backlog is a sign of life too.
+func (r *Roster) hear(e *record.Envelope) *gateway {
 	if len(e.Gateway) == 0 {
-		return
+		return nil
 	}
 	g := r.gateways[string(e.Gateway)]
 	if g == nil {
-		if len(r.gateways) >= maxGateways {
-			return
+		if g = r.gateway(string(e.Gateway)); g == nil {
+			return nil
 		}
-		g = &gateway{Gateway: medfleet.Gateway{Name: string(e.Gateway)}}
-		r.gateways[g.Name] = g
 	}
 	at := r.clock
 	if at == 0 {
 		at = e.Received
 	}
 	if !g.Up {
-		g.Up, g.since = true, at
-		r.pending.gateway(g.Name)
+		g.Up, g.since, g.fresh = true, at, true
+		r.notable(g)
 	}
 	g.LastSeen = max(g.LastSeen, at)
+	return g
+}
+
+// gateway gives a gateway by name, new and not up when it was not known, nil when
+// there are too many.
+func (r *Roster) gateway(name string) *gateway {
+	g := r.gateways[name]
+	if g == nil && len(r.gateways) < maxGateways {
+		g = &gateway{Gateway: medfleet.Gateway{Name: name}, ways: map[string]*way{}}
+		r.gateways[name] = g
+	}
+	return g
 }
 
 // beat notes what a gateway says of itself, and up to when we have all it heard.
-func (r *Roster) beat(e *record.Envelope, l *record.Line) {
-	g := r.gateways[string(e.Gateway)]
+func (r *Roster) beat(g *gateway, l *record.Line) {
 	if g == nil {
+		return
+	}
+	if l.Measurement == record.FeedMeasurement {
+		r.report(g, l)
 		return
 	}
 	h := l.Heartbeat()
 	waits := time.Duration(min(h.OldestSeconds, maxWaits.Seconds()) * float64(time.Second))
-	g.horizon = max(g.horizon, r.plausible(h.Time).Add(-waits))
-	g.Site = h.Site
+	g.horizon = max(g.horizon, r.clock.Add(-waits))
+	if g.Site != h.Site {
+		g.Site = h.Site
+		r.notable(g)
+	}
 	g.EventsDepth, g.TelemetryDepth, g.OldestSeconds = h.EventsDepth, h.TelemetryDepth, h.OldestSeconds
-	g.ClockOffset, g.FeedsUp, g.Feeds = h.ClockOffset, h.FeedsUp, h.FeedsConfigured
+	g.ClockOffset, g.ClockKnown, g.fresh = h.ClockOffset, h.ClockKnown, true
+	r.close(g, h.Time)
+	if r.clock.Sub(g.written) >= rowEvery {
+		r.notable(g)
+	}
+	r.pending.gateway(g.Name)
+}
+
+// rowEvery is how old the depths and ages in a gateway's row may be.
+const rowEvery = time.Minute
+
+// notable makes a gateway's row and those of its feeds wait to be written.
+func (r *Roster) notable(g *gateway) {
+	if g == nil {
+		return
+	}
+	g.written = r.clock
+	r.pending.rows[g.Name] = struct{}{}
 	r.pending.gateway(g.Name)
 }
 
@@ -71,8 +105,8 @@ func (r *Roster) Tick(sequence uint64, now medfleet.Millis, started bool, quiet 
 	r.clock = max(r.clock, now)
 	for _, g := range r.gateways {
 		if g.Up && now.Sub(g.LastSeen) > GatewaySilence && now.Sub(r.started) > GatewaySilence {
-			g.Up = false
-			r.pending.gateway(g.Name)
+			g.Up, g.fresh = false, true
+			r.notable(g)
 		}
 	}
 	for _, en := range r.fallen(now) {
@@ -81,6 +115,7 @@ func (r *Roster) Tick(sequence uint64, now medfleet.Millis, started bool, quiet 
 		s.Readings = s.Readings[:0]
 		quiet(s)
 	}
+	r.judgeWays(sequence, now, quiet)
 }
 
 // fallen gives the devices whose state their silence changes now, by id: what is
@@ -115,31 +150,40 @@ func (r *Roster) setBack(now medfleet.Millis) {
 	r.clock = now
 	r.setBackParts(now)
 	for _, g := range r.gateways {
-		g.LastSeen, g.since, g.horizon = min(g.LastSeen, now), min(g.since, now), min(g.horizon, now)
+		g.LastSeen, g.since, g.horizon, g.written = min(g.LastSeen, now), min(g.since, now), min(g.horizon, now), min(g.written, now)
+		for _, w := range g.ways {
+			w.since, w.lastUp, w.heard = min(w.since, now), min(w.lastUp, now), min(w.heard, now)
+			w.mute.from, w.mute.to = min(w.mute.from, now), min(w.mute.to, now)
+		}
 	}
 	for _, en := range r.devices {
-		en.device.LastSeen, en.observed = min(en.device.LastSeen, now), min(en.observed, now)
+		en.device.LastSeen, en.heard, en.observed = min(en.device.LastSeen, now), min(en.heard, now), min(en.observed, now)
 		for i := range en.active {
 			en.active[i].at = min(en.active[i].at, now)
 		}
 	}
 }
 
-// silent moves a device that is not heard to unheard, or to blind when our own
-// way to it is down, and reports whether it moved.
+// silent moves a device that is not heard to unheard, or to blind when the way to
+// it is down or as silent as it is, and reports whether it moved.
 func (r *Roster) silent(en *entry, now medfleet.Millis) bool {
 	d := &en.device
-	if d.State == medfleet.Off || d.State == medfleet.OutOfService || d.State == medfleet.Unheard {
+	before := d.State
+	if before == medfleet.Off || before == medfleet.OutOfService {
 		return false
 	}
-	before := d.State
-	g := r.gateways[d.Gateway]
-	up, since := r.path(g)
-	watched := max(r.started, since) // from when on we would have heard it
+	silence := r.silence(en)
+	up, since := en.way.path()
 	switch {
 	case !up:
-		r.enter(en, known{state: medfleet.Blind}, since)
-	case now.Sub(watched) > r.silence(en) && quietFor(g, d, now) > r.silence(en):
+		r.blind(en, since, now)
+	case en.way.muteFor(silence, now):
+		r.blind(en, en.way.heard, now)
+	case before != medfleet.Unheard:
+		watched := max(r.started, since, en.way.spokeAgain(silence)) // from when on we would have heard it
+		if now.Sub(watched) <= silence || en.quietFor(now) <= silence {
+			break
+		}
 		at := d.LastSeen
 		if before == medfleet.Blind {
 			at = max(at, watched) // what was before is not known
@@ -149,26 +193,19 @@ func (r *Roster) silent(en *entry, now medfleet.Millis) bool {
 	return d.State != before
 }
 
-// quietFor gives how long a device has not been heard. Behind a gateway that is
-// for the gateway to say, by its own clock: what it has heard and not delivered
-// yet is no silence, and neither is a clock that differs from ours.
-func quietFor(g *gateway, d *medfleet.Device, now medfleet.Millis) time.Duration {
-	if g != nil && g.horizon != 0 {
-		return g.horizon.Sub(d.LastSeen)
-	}
-	return now.Sub(d.LastSeen)
+// blind is told that a device cannot be heard and when it last could have been.
+func (r *Roster) blind(en *entry, since, now medfleet.Millis) {
+	r.enter(en, known{state: medfleet.Blind}, max(since, min(en.heard, now)))
 }
 
-// path tells whether the way to a device is up, and since when it has been. A
-// device without a gateway writes to the collector itself.
-func (r *Roster) path(g *gateway) (up bool, since medfleet.Millis) {
-	switch {
-	case g == nil:
-		return true, 0
-	case !g.Up:
-		return false, g.LastSeen
+// quietFor gives how long a device has not been heard. Behind a gateway that is
+// for the gateway to say: what it has heard and not delivered yet is no silence.
+// All by our own clock: nobody else's may step a device into silence.
+func (en *entry) quietFor(now medfleet.Millis) time.Duration {
+	if g := en.way.gateway; g != nil && g.horizon != 0 {
+		return g.horizon.Sub(en.heard)
 	}
-	return true, g.since
+	return now.Sub(en.heard)
 }
 
 func (r *Roster) silence(en *entry) time.Duration {

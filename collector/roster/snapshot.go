@@ -23,13 +23,32 @@ type head struct {
 }
 
 type heardGateway struct {
-	medfleet.Gateway
-	Since   medfleet.Millis `json:"since"`
-	Horizon medfleet.Millis `json:"horizon"`
+	medfleet.Gateway                 // without its feeds
+	Since            medfleet.Millis `json:"since"`
+	Horizon          medfleet.Millis `json:"horizon"`
+	Ways             []savedWay      `json:"ways"`
+	Fresh            bool            `json:"fresh"`
+	Written          medfleet.Millis `json:"written"`
+}
+
+type savedWay struct {
+	Name     string          `json:"name"`
+	Told     bool            `json:"told"`
+	ToldAt   medfleet.Millis `json:"told_at"`
+	Up       bool            `json:"up"`
+	Since    medfleet.Millis `json:"since"`
+	LastUp   medfleet.Millis `json:"last_up"`
+	Heard    medfleet.Millis `json:"heard"`
+	MuteFrom medfleet.Millis `json:"mute_from"`
+	MuteTo   medfleet.Millis `json:"mute_to"`
+	Quiet    bool            `json:"quiet"`
+	Messages uint64          `json:"messages"`
+	Fresh    bool            `json:"fresh"`
 }
 
 type savedDevice struct {
 	Device   medfleet.Device  `json:"device"`
+	Heard    medfleet.Millis  `json:"heard"`
 	Observed medfleet.Millis  `json:"observed"`
 	State    medfleet.State   `json:"known_state"`
 	Native   string           `json:"known_native"`
@@ -55,7 +74,7 @@ func (r *Roster) Snapshot(w io.Writer) error {
 	stays := r.parts.saved()
 	h := head{Version: snapshotVersion, Clock: r.clock, Started: r.started, Devices: len(r.devices), Stays: len(stays)}
 	for _, g := range r.gateways {
-		h.Gateways = append(h.Gateways, heardGateway{g.Gateway, g.since, g.horizon})
+		h.Gateways = append(h.Gateways, g.saved())
 	}
 	if err := encoder.Encode(h); err != nil {
 		return fmt.Errorf("write roster: %w", err)
@@ -73,9 +92,29 @@ func (r *Roster) Snapshot(w io.Writer) error {
 	return b.Flush()
 }
 
+func (g *gateway) saved() heardGateway {
+	s := heardGateway{Gateway: g.Gateway, Since: g.since, Horizon: g.horizon, Fresh: g.fresh, Written: g.written}
+	for _, w := range g.sorted() {
+		s.Ways = append(s.Ways, savedWay{w.name, w.told, w.toldAt, w.up, w.since, w.lastUp, w.heard, w.mute.from, w.mute.to, w.quiet, w.messages, w.fresh})
+	}
+	return s
+}
+
+func (s *heardGateway) restored() *gateway {
+	g := &gateway{Gateway: s.Gateway, since: s.Since, horizon: s.Horizon, fresh: s.Fresh, written: s.Written, ways: map[string]*way{}}
+	g.Feeds = nil
+	for _, w := range s.Ways {
+		g.ways[w.Name] = &way{
+			gateway: g, name: w.Name, told: w.Told, toldAt: w.ToldAt, up: w.Up, since: w.Since, lastUp: w.LastUp, heard: w.Heard,
+			mute: muted{w.MuteFrom, w.MuteTo}, quiet: w.Quiet, messages: w.Messages, fresh: w.Fresh,
+		}
+	}
+	return g
+}
+
 func (en *entry) saved() savedDevice {
 	s := savedDevice{
-		Device: en.device, Observed: en.observed,
+		Device: en.device, Heard: en.heard, Observed: en.observed,
 		State: en.known.state, Native: en.known.native, Occupied: en.known.occupied,
 	}
 	for i := range en.recent {
@@ -122,12 +161,28 @@ func (r *Roster) Restore(from io.Reader) error {
 	}
 	r.parts = known
 	r.clock, r.started, r.devices = h.Clock, h.Started, devices
-	r.gateways = map[string]*gateway{}
-	for _, g := range h.Gateways {
-		r.gateways[g.Name] = &gateway{g.Gateway, g.Since, g.Horizon}
+	r.gateways, r.direct = map[string]*gateway{}, way{}
+	for i := range h.Gateways {
+		g := h.Gateways[i].restored()
+		r.gateways[g.Name] = g
+	}
+	for _, en := range r.devices {
+		r.join(en)
 	}
 	r.Forget()
 	return nil
+}
+
+// join gives a device that is restored the way that it names. The snapshot of an
+// earlier version does not say when it was heard by our clock.
+func (r *Roster) join(en *entry) {
+	if en.heard == 0 {
+		en.heard = min(en.device.LastSeen, r.clock)
+	}
+	w := r.wayOf(en.device.Gateway, en.device.Feed)
+	en.way = w
+	w.devices++
+	w.expected += expects(en.device.State)
 }
 
 func (r *Roster) restored(s *savedDevice) *entry {
@@ -135,7 +190,7 @@ func (r *Roster) restored(s *savedDevice) *entry {
 	if !ok {
 		return nil // its class is declared no more
 	}
-	en := &entry{device: s.Device, profile: profile, observed: s.Observed, known: known{s.State, s.Native, s.Occupied}}
+	en := &entry{device: s.Device, profile: profile, heard: s.Heard, observed: s.Observed, known: known{s.State, s.Native, s.Occupied}}
 	if en.device.Readings == nil {
 		en.device.Readings = map[string]float64{}
 	}

@@ -42,8 +42,9 @@ func TestAPumpIsInUseWhenItSaysSo(t *testing.T) {
 
 func TestASilentDeviceIsUnheardSinceItWasLastSeen(t *testing.T) {
 	w := newWard(t)
-	w.hear(begin(noon), observed("p1", after(30*sec), "infusing"))
-	w.watched(10*sec, 150*sec)
+	w.watched(0, 30*sec)
+	w.hear(observed("p1", after(30*sec), "infusing"))
+	w.watched(40*sec, 150*sec)
 	require.Equal(t, medfleet.InUse, w.device("p1").State, "two minutes are its profile's own")
 	w.watched(160*sec, 200*sec)
 	d := w.device("p1")

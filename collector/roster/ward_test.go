@@ -93,6 +93,19 @@ func attached(part, parent, slot string, at medfleet.Millis, flags ...record.Fla
 	return say{e}
 }
 
+// tells is what a gateway says of one of its feeds, before the beat of that time.
+func tells(at medfleet.Millis, feed string, up bool, silent time.Duration) say {
+	e := record.Envelope{Kind: record.Heartbeat, Received: at, Gateway: []byte("edge-1"), Stream: []byte("events")}
+	var encoder record.Encoder
+	e.Line = encoder.Feed(nil, &medfleet.FeedReport{Gateway: "edge-1", Site: "north", Feed: feed, Time: at, Up: up, Silent: silent, Messages: 7})
+	return say{e}
+}
+
+// by lets an observation come by a feed.
+func by(feed string) func(*medfleet.Observation, *record.Envelope) {
+	return func(o *medfleet.Observation, _ *record.Envelope) { o.Feed = feed }
+}
+
 // clock is the collector's own clock record, begin that after a start.
 func clock(at medfleet.Millis) say {
 	return say{record.Envelope{Kind: record.Heartbeat, Received: at, Stream: []byte(roster.ClockStream)}}
@@ -109,6 +122,7 @@ type ward struct {
 	db       *sql.DB
 	sequence uint64
 	quiet    []string // devices whose state a tick changed
+	own      []string // gateways and feeds that a tick told of, with their readings
 	live     []bool   // of every sighting
 	decoder  *record.Decoder
 	line     record.Line
@@ -130,6 +144,10 @@ func (w *ward) apply(s say) {
 	w.sequence++
 	if len(s.envelope.Gateway) == 0 && s.envelope.Kind == record.Heartbeat {
 		w.r.Tick(w.sequence, s.envelope.Received, string(s.envelope.Stream) == roster.StartStream, func(seen *medfleet.Sighting) {
+			if seen.Device.Class == medfleet.GatewayClass || seen.Device.Class == medfleet.FeedClass {
+				w.own = append(w.own, fmt.Sprint(seen.Device.ID, seen.Device.Readings))
+				return
+			}
 			w.quiet = append(w.quiet, string(seen.Device.ID))
 		})
 		return

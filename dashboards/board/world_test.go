@@ -68,8 +68,14 @@ func newWorld(n int) *world {
 		w.devices = append(w.devices, d)
 	}
 	w.gateways = []medfleet.Gateway{
-		{Name: "gw-floor-2", Site: "North", LastSeen: now.Add(-2 * time.Second), Up: true, FeedsUp: 2, Feeds: 2},
-		{Name: "gw-theatre", Site: "North", LastSeen: now.Add(-7 * time.Second), Up: true, EventsDepth: 3, TelemetryDepth: 40, OldestSeconds: 4.2, FeedsUp: 1, Feeds: 2},
+		{Name: "gw-floor-2", Site: "North", LastSeen: now.Add(-2 * time.Second), Up: true, Feeds: []medfleet.Feed{
+			{Name: "hl7", Up: true, LastHeard: now.Add(-2 * time.Second), Messages: 90412, Devices: 31}, {Name: "mqtt", Up: true, LastHeard: now.Add(-4 * time.Second), Messages: 12, Devices: 1},
+		}},
+		{Name: "gw-theatre", Site: "North", LastSeen: now.Add(-7 * time.Second), Up: true, EventsDepth: 3, TelemetryDepth: 40, OldestSeconds: 4.2, ClockOffset: -90, ClockKnown: true, Feeds: []medfleet.Feed{
+			{Name: "hl7 ward-rack", Up: true, Quiet: true, LastHeard: now.Add(-4 * time.Minute), Messages: 4021, Devices: 9}, {Name: "mqtt", Up: true, Messages: 0},
+			{Name: "mqtt broker.example", LastHeard: now.Add(-7 * time.Minute), Messages: 311, Devices: 8},
+		}},
+		{Name: "gw-west", Site: "North", LastSeen: now.Add(-3 * time.Minute), Feeds: []medfleet.Feed{{Name: "hl7", Up: true, LastHeard: now.Add(-3 * time.Minute), Messages: 5, Devices: 2}}},
 	}
 	return w
 }

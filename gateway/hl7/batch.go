@@ -1,6 +1,9 @@
 package hl7
 
-import "iter"
+import (
+	"bytes"
+	"iter"
+)
 
 // Messages yields the messages of a file or batch (2.10.3):
 //
@@ -15,6 +18,26 @@ func Messages(b []byte) iter.Seq2[Message, error] {
 		b := narrow(b)
 		for part := range parts(b) {
 			if !yield(Parse(b[part.from:part.to])) {
+				return
+			}
+		}
+	}
+}
+
+// Split yields the messages of b as they stand there, each from its MSH to its
+// last byte, without the block characters of a framing and without the segments
+// of the batch. It points into b. Text before the first message is left out.
+func Split(b []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for part := range parts(b) {
+			m := trimStart(b[part.from:part.to])
+			if _, ok := headerName(m); !ok || nameOf(m) != nameMSH {
+				continue
+			}
+			if i := bytes.IndexByte(m, 0x1c); i >= 0 {
+				m = m[:i] // what stands behind the end of a frame is not the message's
+			}
+			if !yield(bytes.TrimRight(m, "\r\n\x0b")) {
 				return
 			}
 		}

@@ -69,3 +69,26 @@ func TestWhatBeginsABatch(t *testing.T) {
 		require.Equal(t, want, IsBatch([]byte(input)), "%q", input)
 	}
 }
+
+func TestMessagesAsTheyStand(t *testing.T) {
+	const a, b = "MSH|^~\\&|A||||||ORU^R01|1\nOBX|1\n", "MSH$%~!@$B$$$$$$ORU%R01$2\r\nOBX$2"
+	for name, input := range map[string]string{
+		"bare":            a + b,
+		"a batch":         "FHS|^~\\&|F\rBHS|^~\\&\r" + a + "\n" + b + "\rBTS|7\rFTS|9\r",
+		"framed":          "\x0b" + a + "\x1c\r\x0b" + b + "\x1c\r",
+		"framed, no CR":   "\x0b" + a + "\x1c\n\x0b" + b + "\r\x1c",
+		"rubbish between": "\xef\xbb\xbf" + a + "\x1csecret\r\n" + b + "\r\n\r\n",
+		"text before":     "Dear all,\r\n\r\n" + a + b,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for m := range Split([]byte(input)) {
+				got = append(got, string(m))
+			}
+			require.Equal(t, []string{a[:len(a)-1], b}, got)
+		})
+	}
+	for range Split([]byte(a + b)) {
+		break
+	}
+}

@@ -126,6 +126,18 @@ func (s *sieve) all(i int, yield func(n int, text string)) {
 	}
 }
 
+// filled tells where in a segment something stands, and not what.
+func (s *sieve) filled(i int, yield func(field, component int)) {
+	for n := 1; n <= s.segments[i].Fields(); n++ {
+		c := 0
+		for v := range s.segments[i].Field(n).Components() {
+			if c++; !v.IsEmpty() {
+				yield(n, c)
+			}
+		}
+	}
+}
+
 // get reads the first repetition of a place, nil if there is nothing or it may
 // not be read. It is valid until the next message.
 func (s *sieve) get(i int, p place) []byte { return s.nth(i, p, 1) }

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 // groupMost bounds the messages that wait for the disk together. One sync serves
 // them all.
-const groupMost = 256
+const groupMost = 1024
 
 // commit is the one goroutine that hands messages to custody and acknowledges
 // them, in the order in which they came (MQTT 3.1.1, 4.6). It returns nil when
@@ -64,31 +65,52 @@ func (s *session) gather(group []delivery) []delivery {
 	return group
 }
 
-// settle waits for each receipt and acknowledges its message.
+// settle waits for each receipt and acknowledges the messages up to the first that
+// was not kept.
 func (s *session) settle(ctx context.Context, group []delivery, receipts []Receipt) error {
-	for i, d := range group {
+	for i := range group {
 		if err := receipts[i].Wait(ctx); err != nil {
+			s.acknowledge(group[:i])
 			if ctx.Err() == nil {
 				s.client.counts.Refused.Add(uint64(len(group) - i))
 			}
 			return fmt.Errorf("keep MQTT message: %w", err)
 		}
-		s.client.counts.Messages.Add(1)
-		if !s.acknowledge(d.message) {
-			s.client.counts.Late.Add(1)
-		}
-		s.link.room.give(cost(d.message))
-		s.client.busy.Store(time.Now().UnixNano())
 	}
+	s.acknowledge(group)
 	return nil
 }
 
-// acknowledge sends PUBACK, or nothing when the connection is gone.
-func (s *session) acknowledge(m paho.Message) bool {
-	if s.link.gone() {
-		return false
+// acknowledge tells the broker that messages are durable here. What is due to those
+// with QoS 1 leaves in one write, past the library, which would make a write and
+// three switches between goroutines of each.
+func (s *session) acknowledge(kept []delivery) {
+	s.client.counts.Messages.Add(uint64(len(kept)))
+	bytes, late := 0, 0
+	s.acks = s.acks[:0]
+	for _, d := range kept {
+		bytes += cost(d.message)
+		switch d.message.Qos() {
+		case 1:
+			s.acks = appendPuback(s.acks, d.message.MessageID())
+		case 2:
+			if s.link.gone() || !ack(d.message) {
+				late++
+			}
+		}
 	}
-	return ack(m)
+	if !s.link.acknowledge(s.acks) {
+		late += len(s.acks) / pubackBytes
+	}
+	s.client.counts.Late.Add(uint64(late))
+	s.link.room.give(len(kept), bytes)
+}
+
+const pubackBytes = 4
+
+// appendPuback adds a PUBACK (MQTT 3.1.1, 3.4).
+func appendPuback(b []byte, id uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(b, 0x40, 2), id)
 }
 
 // ack bears the library's panic when its connection ends at this very moment.

@@ -81,6 +81,22 @@ func (l *link) Write(p []byte) (int, error) {
 	return n, l.why(err)
 }
 
+// acknowledge writes packets of our own between those of the library and reports
+// whether they have left. A connection that does not take them is at its end.
+func (l *link) acknowledge(packets []byte) bool {
+	if l.gone() {
+		return false
+	}
+	if len(packets) == 0 {
+		return true
+	}
+	_, err := l.Write(packets)
+	if err != nil {
+		l.cut(err)
+	}
+	return err == nil
+}
+
 // Close ends the connection.
 func (l *link) Close() error {
 	l.cut(net.ErrClosed)
@@ -250,10 +266,10 @@ func (r *room) take(cost int) bool {
 	return true
 }
 
-func (r *room) give(cost int) {
+func (r *room) give(messages, bytes int) {
 	r.mu.Lock()
-	r.messages++
-	r.bytes += cost
+	r.messages += messages
+	r.bytes += bytes
 	r.mu.Unlock()
 	select {
 	case r.freed <- struct{}{}:

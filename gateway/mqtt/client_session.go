@@ -36,6 +36,7 @@ type session struct {
 	stop   chan struct{} // closed when the committer shall take no more
 	done   chan struct{} // closed when the committer has ended
 	failed error         // why it ended by itself; read after done
+	acks   []byte        // of the committer
 }
 
 // delivery is a message with the time at which it came.

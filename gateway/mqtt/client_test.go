@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +91,92 @@ func TestWhatWaitsBehindAMessageSharesOneSync(t *testing.T) {
 		require.Equal(t, 3, d.syncs)
 	})
 }
+
+// counted is a connection whose writes are counted.
+type counted struct {
+	net.Conn
+	writes atomic.Int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+func TestTheAcknowledgementsOfOneSyncLeaveInOneWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, came := dials(t)
+		d := newDisk()
+		d.stop()
+		conn := &counted{}
+		running(t, mqtt.ClientOptions{Taker: d, Dial: func(ctx context.Context, network, address string) (c net.Conn, err error) {
+			conn.Conn, err = dial(ctx, network, address)
+			return conn, err
+		}})
+		p := <-came
+		p.lets(packets.Accepted)
+		p.grants(1)
+		for id := uint16(1); id <= 100; id++ {
+			require.NoError(t, p.publishes(id, "x"))
+			if id == 1 {
+				synctest.Wait() // the first waits alone
+			}
+		}
+		synctest.Wait()
+		before := conn.writes.Load()
+		d.start()
+		for id := uint16(1); id <= 100; id++ {
+			require.Equal(t, id, p.acknowledged())
+		}
+		require.Equal(t, int64(2), conn.writes.Load()-before)
+	})
+}
+
+func TestWhatWasKeptBeforeAFailureIsAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, came := dials(t)
+		moves := make(chan struct{})
+		c, _ := running(t, mqtt.ClientOptions{Dial: dial, Taker: takerFunc(func(m mqtt.Message) mqtt.Receipt {
+			switch string(m.Payload) {
+			case "first":
+				return waiting(moves)
+			case "refused":
+				return failing{}
+			}
+			return instant{}
+		})})
+		p := <-came
+		p.lets(packets.Accepted)
+		p.grants(1)
+		for i, payload := range []string{"first", "two", "three", "refused", "five"} {
+			require.NoError(t, p.publishes(uint16(i+1), payload))
+			synctest.Wait() // the first waits alone, the others are one group
+		}
+		close(moves)
+		require.Equal(t, []uint16{1, 2, 3}, []uint16{p.acknowledged(), p.acknowledged(), p.acknowledged()})
+		p.hears(&packets.DisconnectPacket{})
+		require.Equal(t, uint64(3), c.Counts().Messages.Load())
+		require.Equal(t, uint64(2), c.Counts().Refused.Load())
+	})
+}
+
+// waiting is a receipt for what is durable when it is closed.
+type waiting chan struct{}
+
+func (w waiting) Wait(context.Context) error {
+	<-w
+	return nil
+}
+
+// takerFunc is a Taker of one function.
+type takerFunc func(m mqtt.Message) mqtt.Receipt
+
+func (f takerFunc) Take(m mqtt.Message, _ medfleet.Millis) mqtt.Receipt { return f(m) }
+
+// failing is a receipt for what the disk does not take.
+type failing struct{}
+
+func (failing) Wait(context.Context) error { return errors.New("disk full") }
 
 func TestWhatIsNotKeptIsNotAcknowledgedAndTheConnectionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

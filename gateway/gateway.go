@@ -156,7 +156,7 @@ func (g *Gateway) build(o Options) error {
 			return err
 		}
 		b := mqtt.NewBroker(mqtt.BrokerOptions{
-			User: o.MQTT.User, Password: o.MQTT.Password, TLS: secure, Limits: o.MQTT.Limits, Log: o.Log, Keeper: k,
+			User: o.MQTT.User, Password: o.MQTT.Password, TLS: secure, Limits: o.MQTT.Limits, Log: o.Log, Taker: k,
 		})
 		g.sources = append(g.sources, source{
 			name:  k.feed,

@@ -31,11 +31,6 @@ func newMQTTKeeper(k *keeper, dead *deadLetters, counts *Counts, set *profiles.S
 	return m
 }
 
-// Keep returns nil when the message is in custody, or says nothing to us.
-func (m *mqttKeeper) Keep(ctx context.Context, msg mqtt.Message, received medfleet.Millis) error {
-	return m.Take(msg, received).Wait(ctx)
-}
-
 // Take hands a message to the spools and does not wait for them.
 func (m *mqttKeeper) Take(msg mqtt.Message, received medfleet.Millis) mqtt.Receipt {
 	m.heard.set(received)

@@ -24,11 +24,6 @@ const asFloor = "MEDFLEET_TEST_FLOOR"
 // nothing counts messages and keeps none.
 type nothing struct{ messages atomic.Uint64 }
 
-func (n *nothing) Keep(context.Context, mqtt.Message, medfleet.Millis) error {
-	n.messages.Add(1)
-	return nil
-}
-
 func (n *nothing) Take(mqtt.Message, medfleet.Millis) mqtt.Receipt {
 	n.messages.Add(1)
 	return settled{}
@@ -65,7 +60,7 @@ func serveFloor(ctx context.Context, f *file) error {
 			return err
 		}
 		group.Go(func() error {
-			return mqtt.NewBroker(mqtt.BrokerOptions{Keeper: sink, Log: newLog(os.Stderr)}).Run(ctx, l)
+			return mqtt.NewBroker(mqtt.BrokerOptions{Taker: sink, Log: newLog(os.Stderr)}).Run(ctx, l)
 		})
 	} else {
 		client, err := mqtt.NewClient(mqtt.ClientOptions{ClientConfig: c.MQTT.Brokers[0], Taker: sink, Log: newLog(os.Stderr)})

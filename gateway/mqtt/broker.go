@@ -20,12 +20,6 @@ import (
 	"medfleet"
 )
 
-// Keeper takes custody of a message: Keep returns nil only when what it says is
-// durable, or when there is nothing in it to keep.
-type Keeper interface {
-	Keep(ctx context.Context, m Message, received medfleet.Millis) error
-}
-
 // Limits bound what devices can ask of the broker. A device sends small messages
 // and waits for each; what goes beyond that is a mistake or an attack.
 type Limits struct {
@@ -52,7 +46,9 @@ const (
 	maxPacket   = 256 << 10
 	maxClients  = 20_000
 	maxInFlight = 1024
-	maxPending  = 1024
+	maxPending  = 8 // packets to a device that waits: nobody subscribes
+	// What one device sends without waiting shares a sync if it fits in here.
+	readAhead = 4 << 10
 	// A session holds nothing of ours: a device sends again what was not
 	// acknowledged. Without a bound each client id ever seen would stay in memory.
 	sessionSeconds = 300
@@ -66,13 +62,13 @@ type BrokerOptions struct {
 	TLS      *tls.Config // nil for plain text
 	Limits
 	Allows func(topic string) bool // topics beside the contract's that devices may publish under; nil for none
-	Keeper Keeper
+	Taker  Taker
 	Log    *slog.Logger
 }
 
 // Broker is an MQTT broker inside the gateway. Its PUBACK is the gateway's word
-// that the message is durable: a message is kept in the publish hook, which runs
-// before the acknowledgement goes out.
+// that the message is durable: a message is handed to the disk in the publish hook,
+// and the device's gate holds the acknowledgement back until it is there.
 type Broker struct {
 	options BrokerOptions
 	counts  Counts
@@ -113,7 +109,9 @@ func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 	capabilities.MaximumClientWritesPending = maxPending
 	capabilities.MaximumSessionExpiryInterval = sessionSeconds
 	capabilities.TopicAliasMaximum = 0
-	server := broker.New(&broker.Options{Capabilities: capabilities, Logger: slog.New(slog.DiscardHandler)})
+	server := broker.New(&broker.Options{
+		Capabilities: capabilities, Logger: slog.New(slog.DiscardHandler), ClientNetReadBufferSize: readAhead,
+	})
 	if err := server.AddHook(&hook{broker: b, clients: server.Clients, ctx: ctx}, nil); err != nil {
 		return fmt.Errorf("start MQTT broker: %w", err)
 	}
@@ -121,7 +119,7 @@ func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 	if b.options.TLS != nil {
 		l = tls.NewListener(l, b.options.TLS)
 	}
-	if err := server.AddListener(listeners.NewNet("mqtt", l)); err != nil {
+	if err := server.AddListener(listeners.NewNet("mqtt", &gated{l, b, ctx})); err != nil {
 		return fmt.Errorf("start MQTT broker on %s: %w", l.Addr(), err)
 	}
 	if err := server.Serve(); err != nil {
@@ -147,7 +145,7 @@ func (h *hook) ID() string { return "medfleet" }
 
 func (h *hook) Provides(b byte) bool {
 	switch b {
-	case broker.OnConnectAuthenticate, broker.OnACLCheck, broker.OnPublish,
+	case broker.OnConnectAuthenticate, broker.OnACLCheck, broker.OnPublish, broker.OnDisconnect,
 		broker.OnSessionEstablish, broker.OnWill, broker.OnWillSent:
 		return true
 	}
@@ -196,30 +194,51 @@ func (h *hook) OnWillSent(_ *broker.Client, pk packets.Packet) {
 	if h.ctx.Err() != nil || !h.broker.takes(pk.TopicName) {
 		return // it is the broker that ends, not the device
 	}
-	m := Message{Topic: pk.TopicName, Payload: pk.Payload}
-	if err := h.broker.options.Keeper.Keep(h.ctx, m, medfleet.AsMillis(time.Now())); err == nil {
+	if err := h.broker.hand(pk).Wait(h.ctx); err == nil {
 		h.broker.counts.Wills.Add(1)
 	} else if h.ctx.Err() == nil {
 		h.broker.options.Log.Error("last will of an MQTT device not kept; the device will be missed by its silence", "error", err)
 	}
 }
 
-// OnPublish runs before PUBACK, or PUBREC. Any error but ErrRejectPacket would still be
-// acknowledged by the library, so that is the one returned; the client is closed
-// so that the device sends the message again on its next connection.
-func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, error) {
+// hand hands a message to the disk.
+func (b *Broker) hand(pk packets.Packet) Receipt {
 	m := Message{Topic: pk.TopicName, Payload: pk.Payload}
-	err := h.broker.options.Keeper.Keep(h.ctx, m, medfleet.AsMillis(time.Now()))
-	if err == nil {
-		h.broker.counts.Messages.Add(1)
-		pk.FixedHeader.Retain = false // nothing of a device's stays in the broker's memory
-		return pk, nil
+	return b.options.Taker.Take(m, medfleet.AsMillis(time.Now()))
+}
+
+// OnPublish hands the message to the disk and its acknowledgement to the device's
+// gate. With that the library's work is done: there is nobody to pass the message
+// on to. Of a message with QoS 2 the library remembers what it has answered, also
+// for the device's next connection; so that is waited for here.
+func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, error) {
+	g := cl.Net.Conn.(*gate)
+	var ack [pubackBytes]byte
+	switch receipt := h.broker.hand(pk); pk.FixedHeader.Qos {
+	case 0:
+		g.take(cl, receipt, nil)
+	case 1:
+		g.take(cl, receipt, appendPuback(ack[:0], pk.PacketID))
+	default:
+		g.take(cl, receipt, nil)
+		if err := g.settle(); err == nil {
+			pk.FixedHeader.Retain = false // nothing of a device's stays in the broker's memory
+			return pk, nil
+		}
+		cl.Stop(packets.ErrServerUnavailable)
 	}
-	h.broker.counts.Refused.Add(1)
-	if h.ctx.Err() == nil {
-		h.broker.options.Log.Error("MQTT message not acknowledged; the device keeps it and sends it again", "error", err)
-	}
-	unsay(cl) // it is we who go
-	cl.Stop(packets.ErrServerUnavailable)
 	return pk, packets.ErrRejectPacket
+}
+
+// OnDisconnect waits for what came before a device's goodbye.
+func (h *hook) OnDisconnect(cl *broker.Client, _ error, _ bool) {
+	_ = cl.Net.Conn.(*gate).settle() // told already, or nobody is left to be told
+}
+
+// refused tells of messages that were not kept, whose device is sent away.
+func (b *Broker) refused(ctx context.Context, messages int, err error) {
+	b.counts.Refused.Add(uint64(messages))
+	if ctx.Err() == nil {
+		b.options.Log.Error("MQTT message not acknowledged; the device keeps it and sends it again", "error", err)
+	}
 }

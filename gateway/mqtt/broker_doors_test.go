@@ -1,7 +1,6 @@
 package mqtt_test
 
 import (
-	"context"
 	"net"
 	"sync"
 	"testing"
@@ -22,11 +21,11 @@ type ready struct {
 	kept []string
 }
 
-func (k *ready) Keep(_ context.Context, m mqtt.Message, _ medfleet.Millis) error {
+func (k *ready) Take(m mqtt.Message, _ medfleet.Millis) mqtt.Receipt {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.kept = append(k.kept, m.Topic+" "+string(m.Payload))
-	return nil
+	return instant{}
 }
 
 func (k *ready) all() []string {
@@ -41,7 +40,7 @@ func TestOnlyADeviceWithACertificateOfTheHospitalComesIn(t *testing.T) {
 	secure, err := tlsfiles.Server{CertFile: cert, KeyFile: key, ClientCAFile: hospital.CA()}.Config("gateway.mqtt.tls")
 	require.NoError(t, err)
 	k := &ready{}
-	s := serve(t, mqtt.BrokerOptions{Keeper: k, TLS: secure})
+	s := serve(t, mqtt.BrokerOptions{Taker: k, TLS: secure})
 	for name, c := range map[string]struct {
 		shows *tlstest.Authority
 		plain bool
@@ -85,7 +84,7 @@ func (s station) secure(id string) *paho.ClientOptions {
 
 // A device that finds no room is told at once, and the others go on.
 func TestThereIsRoomForSoManyConnectionsOnly(t *testing.T) {
-	s := serve(t, mqtt.BrokerOptions{Keeper: &ready{}, Limits: mqtt.Limits{MaxClients: 1}})
+	s := serve(t, mqtt.BrokerOptions{Taker: &ready{}, Limits: mqtt.Limits{MaxClients: 1}})
 	first := connect(t, s.options("first"))
 	second := paho.NewClient(s.options("second"))
 	token := second.Connect()
@@ -103,7 +102,7 @@ func TestThereIsRoomForSoManyConnectionsOnly(t *testing.T) {
 
 func TestTheLimitOfAPacketIsConfigured(t *testing.T) {
 	k := &ready{}
-	s := serve(t, mqtt.BrokerOptions{Keeper: k, Limits: mqtt.Limits{MaxPacket: 1000}})
+	s := serve(t, mqtt.BrokerOptions{Taker: k, Limits: mqtt.Limits{MaxPacket: 1000}})
 	c := connect(t, s.options("chatty"))
 	require.True(t, c.Publish(statusTopic, 1, false, make([]byte, 900)).WaitTimeout(soon))
 	c.Publish(statusTopic, 1, false, make([]byte, 1000))
@@ -116,7 +115,7 @@ func TestTheLimitOfAPacketIsConfigured(t *testing.T) {
 // QoS 2 takes custody before PUBREC, and its second half changes nothing.
 func TestEveryQualityOfServiceIsKeptOnce(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	c := connect(t, s.options("pump-17"))
 	for qos := byte(0); qos <= 2; qos++ {
 		token := c.Publish(statusTopic, qos, false, string('0'+rune(qos)))
@@ -143,7 +142,7 @@ func abandon(t *testing.T, s station, o *paho.ClientOptions) {
 
 func TestALastWillIsKeptWhenItsDeviceIsLost(t *testing.T) {
 	k := &ready{}
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	abandon(t, s, s.options("pump-17").SetWill(onlineTopic, `{"online":false}`, 1, true))
 	require.Eventually(t, func() bool { return s.broker.Counts().Wills.Load() == 1 }, soon, time.Millisecond)
 	require.Equal(t, []string{onlineTopic + ` {"online":false}`}, k.all())
@@ -154,7 +153,7 @@ func TestALastWillIsKeptWhenItsDeviceIsLost(t *testing.T) {
 // say living it may not say dead.
 func TestALastWillThatIsNotDueIsNotKept(t *testing.T) {
 	k := &ready{}
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	connect(t, s.options("polite").SetWill(onlineTopic, "polite", 1, false)).Disconnect(250)
 	abandon(t, s, s.options("stranger").SetWill("hospital/doors/17", "open", 1, false))
 	first := connect(t, s.options("pump-17").SetWill(onlineTopic, "taken over", 1, false))

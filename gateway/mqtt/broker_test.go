@@ -32,14 +32,24 @@ func newKeeper() *keeper {
 	return &keeper{answers: make(chan error), asked: make(chan string, 100)}
 }
 
-func (k *keeper) Keep(ctx context.Context, m mqtt.Message, _ medfleet.Millis) error {
+func (k *keeper) Take(m mqtt.Message, _ medfleet.Millis) mqtt.Receipt {
 	said := m.Topic + " " + string(m.Payload)
 	k.asked <- said
+	return asked{k, said}
+}
+
+// asked is the receipt for one message.
+type asked struct {
+	*keeper
+	said string
+}
+
+func (k asked) Wait(ctx context.Context) error {
 	select {
 	case err := <-k.answers:
 		if err == nil {
 			k.mu.Lock()
-			k.kept = append(k.kept, said)
+			k.kept = append(k.kept, k.said)
 			k.mu.Unlock()
 		}
 		return err
@@ -118,7 +128,7 @@ func connect(t *testing.T, o *paho.ClientOptions) paho.Client {
 
 func TestAMessageIsAcknowledgedOnlyWhenItIsKept(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	c := connect(t, s.options("pump-17"))
 	token := c.Publish(statusTopic, 1, false, "one")
 	require.Equal(t, statusTopic+" one", k.wasAsked(t))
@@ -131,7 +141,7 @@ func TestAMessageIsAcknowledgedOnlyWhenItIsKept(t *testing.T) {
 
 func TestWhatCannotBeKeptIsNotAcknowledgedAndComesAgain(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	lost := make(chan struct{}, 10)
 	o := s.options("pump-17").SetCleanSession(false).SetAutoReconnect(true).SetMaxReconnectInterval(10 * time.Millisecond).
 		SetConnectionLostHandler(func(paho.Client, error) { lost <- struct{}{} })
@@ -154,7 +164,7 @@ func TestWhatCannotBeKeptIsNotAcknowledgedAndComesAgain(t *testing.T) {
 // The bytes themselves: a client library may take a lost connection for an end.
 func TestARefusedMessageGetsNotOneByteOfAnswer(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	c, err := net.Dial("tcp", s.addr)
 	require.NoError(t, err)
 	defer c.Close()
@@ -179,7 +189,7 @@ func TestARefusedMessageGetsNotOneByteOfAnswer(t *testing.T) {
 
 func TestMessagesOfOneDeviceAreKeptInTheirOrder(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	c := connect(t, s.options("pump-17"))
 	var tokens []paho.Token
 	for _, payload := range []string{"one", "two", "three"} {
@@ -196,7 +206,7 @@ func TestMessagesOfOneDeviceAreKeptInTheirOrder(t *testing.T) {
 
 func TestADeviceWhoseMessageWaitsHoldsUpNobody(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	connect(t, s.options("slow")).Publish(statusTopic, 1, false, "slow")
 	k.wasAsked(t)
 	connect(t, s.options("other")).Publish(statusTopic, 1, false, "other")
@@ -206,7 +216,7 @@ func TestADeviceWhoseMessageWaitsHoldsUpNobody(t *testing.T) {
 }
 
 func TestNobodyMaySubscribe(t *testing.T) {
-	s := serve(t, mqtt.BrokerOptions{Keeper: newKeeper()})
+	s := serve(t, mqtt.BrokerOptions{Taker: newKeeper()})
 	c := connect(t, s.options("spy"))
 	for _, filter := range []string{"#", mqtt.Subscription, statusTopic, "$SYS/#", "+/+"} {
 		token := c.Subscribe(filter, 1, func(paho.Client, paho.Message) { t.Error("a message was delivered") }).(*paho.SubscribeToken)
@@ -217,7 +227,7 @@ func TestNobodyMaySubscribe(t *testing.T) {
 
 func TestNothingIsTakenOutsideTheContract(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	for _, name := range []string{"hospital/pump", "medfleet/v1", "medfleet/v10/a/b/c/status", "medfleet"} {
 		c := connect(t, s.options("stranger"))
 		token := c.Publish(name, 1, false, "x")
@@ -230,7 +240,7 @@ func TestNothingIsTakenOutsideTheContract(t *testing.T) {
 
 func TestNothingStaysInTheBrokersMemory(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	o := s.options("pump-17").SetWill("medfleet/v1/north/edge-1/pump-17/online", "0", 1, true)
 	c := connect(t, o)
 	token := c.Publish(statusTopic, 1, true, "one")
@@ -245,7 +255,7 @@ func TestNothingStaysInTheBrokersMemory(t *testing.T) {
 
 func TestADeviceNamesItselfWhereNamesAreAsked(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k, User: "ward", Password: "s3cret"})
+	s := serve(t, mqtt.BrokerOptions{Taker: k, User: "ward", Password: "s3cret"})
 	for name, c := range map[string]struct {
 		user, password string
 		in             bool
@@ -273,7 +283,7 @@ func TestADeviceNamesItselfWhereNamesAreAsked(t *testing.T) {
 
 func TestAMessageOverTheLimitEndsTheConnection(t *testing.T) {
 	k := newKeeper()
-	s := serve(t, mqtt.BrokerOptions{Keeper: k})
+	s := serve(t, mqtt.BrokerOptions{Taker: k})
 	c := connect(t, s.options("chatty"))
 	c.Publish(statusTopic, 1, false, strings.Repeat("x", 300<<10))
 	require.Eventually(t, func() bool { return !c.IsConnected() }, soon, time.Millisecond)
@@ -284,7 +294,7 @@ func TestABrokerThatEndsAcknowledgesNothingMore(t *testing.T) {
 	k := newKeeper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	b := mqtt.NewBroker(mqtt.BrokerOptions{Keeper: k, Log: slog.New(slog.DiscardHandler)})
+	b := mqtt.NewBroker(mqtt.BrokerOptions{Taker: k, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx, l) }()

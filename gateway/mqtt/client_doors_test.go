@@ -48,7 +48,7 @@ func complains(t *testing.T, c *mqtt.Client, want string) {
 }
 
 func TestABrokerThatLetsNobodySubscribeIsNoSource(t *testing.T) {
-	s := serve(t, mqtt.BrokerOptions{Keeper: newKeeper()})
+	s := serve(t, mqtt.BrokerOptions{Taker: newKeeper()})
 	c, _ := running(t, quick(newDisk(), s.addr))
 	complains(t, c, "medfleet/v1/+/+/+/+ refused: let the broker's access list allow \"medfleet-edge-1\"")
 }

@@ -1,5 +1,7 @@
 package mqtt
 
+import "net"
+
 // Retained counts the messages in the broker's memory beside its own $SYS ones.
 func (b *Broker) Retained() (n int) {
 	for topic := range b.server.Load().Topics.Retained.GetAll() {
@@ -12,3 +14,6 @@ func (b *Broker) Retained() (n int) {
 
 // Serving reports whether Run has come so far.
 func (b *Broker) Serving() bool { return b.server.Load() != nil }
+
+// NewGate gives a gate before a connection.
+func NewGate(c net.Conn) net.Conn { return &gate{Conn: c} }

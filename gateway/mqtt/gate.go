@@ -1,0 +1,134 @@
+package mqtt
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	broker "github.com/mochi-mqtt/server/v2"
+)
+
+// gated gives the broker connections behind gates.
+type gated struct {
+	net.Listener
+	broker *Broker
+	ctx    context.Context // of Run: the library's listeners have none of their own
+}
+
+func (l *gated) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &gate{Conn: c, broker: l.broker, ctx: l.ctx}, nil
+}
+
+// gate is a device's connection as the broker's library sees it. What is due to the
+// device waits here until the messages that came before it are durable. Nobody has
+// to be woken for that: when the library asks for more bytes, all that had come
+// together is with the spool, and one sync and one write serve it.
+type gate struct {
+	net.Conn
+	broker *Broker
+	ctx    context.Context
+
+	client *broker.Client // once it has published
+	armed  time.Time      // the deadline that is set
+	failed error          // why a message was not kept: the gate stays shut
+
+	mu  sync.Mutex
+	due []due
+	out []byte // what waits
+}
+
+// due is a message on its way to the disk.
+type due struct {
+	receipt Receipt
+	before  int // bytes of out that wait for earlier messages only
+}
+
+// take holds back the acknowledgement of a message, which may be none, and all
+// that is written after it. It is for the goroutine that reads.
+func (g *gate) take(cl *broker.Client, r Receipt, ack []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.client = cl
+	g.due = append(g.due, due{r, len(g.out)})
+	g.out = append(g.out, ack...)
+}
+
+// Read first settles what is due.
+func (g *gate) Read(p []byte) (int, error) {
+	if err := g.settle(); err != nil {
+		return 0, err
+	}
+	return g.Conn.Read(p)
+}
+
+// Write keeps the order of what is due.
+func (g *gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.due) == 0 {
+		return g.Conn.Write(p)
+	}
+	g.out = append(g.out, p...)
+	return len(p), nil
+}
+
+// settle waits until what was taken is durable and lets out what waits for it, up
+// to the first message that was not kept: not one byte of what comes after it
+// leaves, so that the device sends it again on its next connection.
+func (g *gate) settle() error {
+	if g.failed != nil || len(g.due) == 0 {
+		return g.failed
+	}
+	kept := 0
+	for ; kept < len(g.due); kept++ {
+		if g.failed = g.due[kept].receipt.Wait(g.ctx); g.failed != nil {
+			break
+		}
+	}
+	g.broker.counts.Messages.Add(uint64(kept))
+	err := g.release(kept)
+	if g.failed != nil {
+		g.broker.refused(g.ctx, len(g.due)-kept, g.failed)
+		unsay(g.client) // it is we who go
+		return g.failed
+	}
+	return err
+}
+
+// release lets out what waits for the first messages.
+func (g *gate) release(kept int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := g.out
+	if kept < len(g.due) {
+		out = g.out[:g.due[kept].before]
+	} else {
+		clear(g.due)
+		g.due, g.out = g.due[:0], g.out[:0]
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	_, err := g.Conn.Write(out)
+	return err
+}
+
+// slack is how much later than it asks for the library's deadline may come. It sets
+// one before each packet; so one a second is set.
+const slack = time.Second
+
+// SetDeadline sets the deadline, at most slack later.
+func (g *gate) SetDeadline(t time.Time) error {
+	if t.IsZero() && g.armed.IsZero() || !t.IsZero() && !t.After(g.armed) && g.armed.Sub(t) <= slack {
+		return nil
+	}
+	if g.armed = t; !t.IsZero() {
+		g.armed = t.Add(slack)
+	}
+	return g.Conn.SetDeadline(g.armed)
+}

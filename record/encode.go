@@ -143,8 +143,10 @@ func (e *Encoder) Attachment(dst []byte, a *medfleet.Attachment) []byte {
 	return e.end(dst, a.Time)
 }
 
+// start begins a line. The library need not look at names and values again: names
+// are declared, tags and texts are clean.
 func (e *Encoder) start(measurement string) {
-	e.enc.ClearErr()
+	e.enc.SetLax(measurement != "" && plain(measurement))
 	e.enc.Reset()
 	e.enc.SetPrecision(lineprotocol.Millisecond)
 	e.enc.StartLine(measurement)

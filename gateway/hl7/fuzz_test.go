@@ -40,11 +40,28 @@ func FuzzParse(f *testing.F) {
 				requireWithin(t, m.Raw(), s.Field(n).Component(2).Bytes())
 				require.True(t, utf8.ValidString(s.Field(n).String()))
 			}
+			requireCut(t, s)
 		}
 		again, err := Parse(m.Encode(nil, Standard()))
 		require.NoError(t, err)
 		require.Equal(t, leaves(&m), leaves(&again))
 	})
+}
+
+// requireCut holds what is cut at once against what is read one by one.
+func requireCut(t *testing.T, s Segment) {
+	t.Helper()
+	for _, room := range []int{0, 1, 2, 5, 22, 300} {
+		fields := make([]Value, room)
+		for i := range fields {
+			fields[i] = Value{raw: []byte("left over")}
+		}
+		s.Cut(fields)
+		for n := range fields {
+			require.Equal(t, s.Field(n).Bytes(), fields[n].Bytes(), "%s-%d", s.Name(), n)
+			require.Equal(t, s.Field(n).String(), fields[n].String(), "%s-%d", s.Name(), n)
+		}
+	}
 }
 
 func requireWithin(t *testing.T, whole, part []byte) {

@@ -33,7 +33,6 @@ type sieve struct {
 	// The fields of the segment read last: finding one means going through
 	// all before it.
 	at     int
-	cut    uint32 // which of them are cut out
 	fields [maxField + 1]hl7.Value
 }
 
@@ -66,7 +65,7 @@ func (s *sieve) begin(m *Mapper, msg *Message) {
 	for i := range s.segments {
 		s.kinds = append(s.kinds, kindOf(s.segments[i].Name()))
 	}
-	s.at, s.cut, s.decoded = -1, 0, s.decoded[:0]
+	s.at, s.decoded = -1, s.decoded[:0]
 }
 
 // end forgets the message, whose memory is somebody else's.
@@ -185,14 +184,11 @@ func (s *sieve) value(i int, p place, n int) (hl7.Value, bool) {
 	return v, !v.IsEmpty()
 }
 
-// field cuts a field out of a segment once.
+// field reads a field; a segment is gone through once for all of them.
 func (s *sieve) field(i, n int) hl7.Value {
 	if i != s.at {
-		s.at, s.cut = i, 0
-	}
-	if s.cut&(1<<n) == 0 {
-		s.cut |= 1 << n
-		s.fields[n] = s.segments[i].Field(n)
+		s.at = i
+		s.segments[i].Cut(s.fields[:])
 	}
 	return s.fields[n]
 }

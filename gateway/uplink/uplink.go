@@ -104,14 +104,26 @@ func (s *Stream) Run(ctx context.Context) error {
 			}
 			return fmt.Errorf("read stream %s: %w", s.options.Stream, err)
 		}
+		began := time.Now()
 		if err := s.deliver(ctx, b); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return fmt.Errorf("carry stream %s: %w", s.options.Stream, err)
 		}
+		if len(b.Records) < crowd && sleep(ctx, time.Until(began.Add(pace))) != nil {
+			return nil
+		}
 	}
 }
+
+// A request costs both sides as much as a hundred records do. What comes alone
+// leaves at once; what comes soon after it gathers for as long as pace, unless it
+// is a crowd by then.
+const (
+	pace  = 20 * time.Millisecond
+	crowd = 256
+)
 
 // deliver brings a batch across, whatever it takes. A batch that the collector
 // refuses for its content is halved until the bad record stands alone.

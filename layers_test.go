@@ -56,6 +56,8 @@ var arrows = map[string][]string{
 	"simulators/physics":        {".", "profiles"},
 	"simulators/scenario":       {".", "profiles", "simulators/physics"},
 	"cmd/medfleet":              {"/..."},
+
+	"collector/store/influx/influxtest": {},
 }
 
 // testArrows is what tests may import beside what their package may.
@@ -76,7 +78,7 @@ var testArrows = map[string][]string{
 	"simulators":             {"gateway/...", "record"},
 	"spool":                  {"spool/memfile"},
 	"collector/store/tsdb":   {"collector/store/storetest"},
-	"collector/store/influx": {"collector/store/storetest"},
+	"collector/store/influx": {"collector/store/storetest", "collector/store/influx/influxtest"},
 }
 
 const module = "medfleet"

@@ -22,6 +22,7 @@ import (
 	"medfleet/collector/ingest"
 	"medfleet/collector/roster"
 	"medfleet/collector/store"
+	"medfleet/collector/store/influx"
 	"medfleet/profiles"
 	"medfleet/spool"
 )
@@ -59,12 +60,13 @@ type Engine interface {
 
 // Config is the section `collector` of the configuration file.
 type Config struct {
-	Site     string        `yaml:"site"`     // of devices that write to the collector itself
-	DataDir  string        `yaml:"data_dir"` // journal, state, history
-	Postgres string        `yaml:"postgres"` // URL of a state database instead of SQLite
-	Silence  time.Duration `yaml:"silence"`  // instead of the profiles' own
-	Clock    time.Duration `yaml:"clock"`    // between clock records
-	Journal  JournalConfig `yaml:"journal"`
+	Site     string         `yaml:"site"`     // of devices that write to the collector itself
+	DataDir  string         `yaml:"data_dir"` // journal, state, history
+	Postgres string         `yaml:"postgres"` // URL of a state database instead of SQLite
+	Silence  time.Duration  `yaml:"silence"`  // instead of the profiles' own
+	Clock    time.Duration  `yaml:"clock"`    // between clock records
+	Journal  JournalConfig  `yaml:"journal"`
+	InfluxDB *influx.Config `yaml:"influxdb"` // for the history, instead of the store in the data folder
 }
 
 // JournalConfig bounds the journal on disk.

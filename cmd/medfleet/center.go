@@ -23,6 +23,8 @@ import (
 	"medfleet/collector/ingest"
 	"medfleet/collector/roster"
 	"medfleet/collector/state"
+	"medfleet/collector/store"
+	"medfleet/collector/store/influx"
 	"medfleet/collector/store/tsdb"
 	"medfleet/dashboards/board"
 	"medfleet/profiles"
@@ -32,7 +34,7 @@ import (
 // the API, the board.
 type center struct {
 	db        *sql.DB
-	store     *tsdb.Store
+	store     store.Store
 	engine    *alerting.Engine
 	collector *collector.Collector
 	server    *api.Server
@@ -103,11 +105,20 @@ func (c *center) openStores(ctx context.Context, o centerOptions) error {
 		return err
 	}
 	c.closers = append(c.closers, c.db.Close)
-	if c.store, err = tsdb.Open(filepath.Join(o.collector.DataDir, "history"), tsdb.Options{}); err != nil {
+	if c.store, err = openHistory(o.collector); err != nil {
 		return err
 	}
 	c.closers = append(c.closers, c.store.Close)
 	return nil
+}
+
+// openHistory opens the store of series: a server where one is configured, else a
+// folder.
+func openHistory(c collector.Config) (store.Store, error) {
+	if c.InfluxDB != nil {
+		return influx.Open(*c.InfluxDB)
+	}
+	return tsdb.Open(filepath.Join(c.DataDir, "history"), tsdb.Options{})
 }
 
 // openDoors makes the handlers that people and gateways reach.
@@ -121,7 +132,10 @@ func (c *center) openDoors(o centerOptions) error {
 		return err
 	}
 	registry := newRegistry()
-	registry.MustRegister(c.metrics(), c.store)
+	registry.MustRegister(c.metrics())
+	if own, ok := c.store.(prometheus.Collector); ok {
+		registry.MustRegister(own)
+	}
 	c.registry = registry
 	c.server, err = api.New(api.Options{
 		Readers: api.Readers{

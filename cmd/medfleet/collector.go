@@ -94,6 +94,7 @@ func (f *file) checkCollector() error {
 			errs = append(errs, fmt.Errorf("collector.postgres: %w", err))
 		}
 	}
+	errs = append(errs, f.checkInfluxDB())
 	host, _, err := net.SplitHostPort(f.API.Listen)
 	switch {
 	case err != nil:
@@ -102,6 +103,17 @@ func (f *file) checkCollector() error {
 		errs = append(errs, fmt.Errorf("api.listen: %s is plain text beyond this machine: set api.tls_cert and api.tls_key, listen on 127.0.0.1, or set api.insecure", f.API.Listen))
 	}
 	return errors.Join(errs...)
+}
+
+// checkInfluxDB checks where the history goes, and reads its secret.
+func (f *file) checkInfluxDB() error {
+	c := f.Collector.InfluxDB
+	if c == nil {
+		return nil
+	}
+	token, err := secret(c.Token, c.TokenFile, "collector.influxdb.token")
+	c.Token, c.TokenFile = token, ""
+	return errors.Join(err, c.Check())
 }
 
 func (c *apiConfig) tls() (*tls.Config, error) {

@@ -47,7 +47,7 @@ func statement(q *store.Query) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `SELECT "%s" FROM "%s" WHERE time >= %dms AND time < %dms`, q.Metric, q.Measurement, q.From, q.To)
 	for _, tag := range [...]struct{ key, value string }{
-		{"gateway", q.Gateway}, {"class", string(q.Class)}, {"site", q.Site}, {"unit", string(q.Unit)},
+		{"gateway", q.Gateway}, {"feed", q.Feed}, {"class", string(q.Class)}, {"site", q.Site}, {"unit", string(q.Unit)},
 	} {
 		if tag.value != "" {
 			fmt.Fprintf(&b, ` AND "%s" = %s`, tag.key, quoted(tag.value))

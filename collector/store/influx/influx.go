@@ -4,7 +4,7 @@
 // the others by what their documents say of these two.
 //
 // The measurement of a point is the measurement in the database, its words are
-// the tags device, class, model, site, unit and gateway, its readings the float
+// the tags device, class, model, site, unit, gateway and feed, its readings the float
 // fields. Dashboards read the same.
 //
 // The server has custody of what it has answered for. Version 1.8 syncs its

@@ -72,7 +72,7 @@ func encode(points []store.Point, now medfleet.Millis) *lines {
 func line(e *lineprotocol.Encoder, p *store.Point) {
 	e.StartLine(p.Measurement)
 	for _, tag := range [...]struct{ key, value string }{
-		{"class", string(p.Class)}, {"device", string(p.Device)}, {"gateway", p.Gateway},
+		{"class", string(p.Class)}, {"device", string(p.Device)}, {"feed", p.Feed}, {"gateway", p.Gateway},
 		{"model", p.Model}, {"site", p.Site}, {"unit", string(p.Unit)},
 	} {
 		if tag.value != "" {

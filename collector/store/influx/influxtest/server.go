@@ -3,6 +3,7 @@ package influxtest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -130,8 +131,17 @@ func (s *Server) query(ctx context.Context, statement string) error {
 		return err
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
+	var said struct {
+		Results []struct{ Error string }
+	}
+	err = json.NewDecoder(answer.Body).Decode(&said)
+	switch {
+	case answer.StatusCode != http.StatusOK:
 		return errors.New(answer.Status)
+	case err != nil:
+		return err
+	case len(said.Results) != 1 || said.Results[0].Error != "":
+		return fmt.Errorf("%s: %v", statement, said.Results)
 	}
 	return nil
 }

@@ -182,7 +182,7 @@ func (n *node) birth(said *Said, m held) error {
 	n.host.counts.Lost.Add(uint64(len(n.held)))
 	n.unborn()
 	n.born, n.next = true, uint8(m.payload.GetSeq())+1
-	n.session, n.hasSession = session(m.payload)
+	n.session, n.hasSession = bdSeq(m.payload)
 	n.answered()
 	if n.itself == nil {
 		said.drop(m.payload)
@@ -238,7 +238,7 @@ func (n *node) add(p *plan, device string) *speaker {
 // death takes NDEATH: the node and all its devices are not heard any more. The death
 // of a session that is over comes late and says nothing (5.4).
 func (n *node) death(said *Said, m held) {
-	if number, ok := session(m.payload); ok && n.hasSession && number != n.session {
+	if number, ok := bdSeq(m.payload); ok && n.hasSession && number != n.session {
 		n.host.counts.OldDeaths.Add(1)
 		return
 	}

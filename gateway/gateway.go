@@ -174,6 +174,9 @@ func (g *Gateway) build(o Options) error {
 		}
 		g.sources = append(g.sources, source{name: k.feed, run: c.Run, up: c.Up, heard: k.heard.time, messages: k.heard.messages})
 	}
+	if err := g.buildSparkplug(o); err != nil {
+		return err
+	}
 	return g.buildHL7(o)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"medfleet/gateway/mqtt"
+	"medfleet/gateway/sparkplug"
 	"medfleet/gateway/tlsfiles"
 )
 
@@ -21,12 +22,14 @@ type MQTTConfig struct {
 	Limits mqtt.Limits     `yaml:"limits"` // likewise
 
 	Brokers []mqtt.ClientConfig `yaml:"brokers"` // the hospital's own brokers
+
+	Sparkplug []sparkplug.Config `yaml:"sparkplug"` // brokers at which Sparkplug B edge nodes speak
 }
 
 // Check completes the configuration and says what is wrong with it; gateway is the
 // gateway's id.
 func (c *MQTTConfig) Check(gateway string) error {
-	return errors.Join(c.TLS.Check("gateway.mqtt.tls"), c.Limits.Check("gateway.mqtt.limits"), c.checkBrokers(gateway))
+	return errors.Join(c.TLS.Check("gateway.mqtt.tls"), c.Limits.Check("gateway.mqtt.limits"), c.checkBrokers(gateway), c.checkSparkplug(gateway))
 }
 
 // checkBrokers completes each broker's configuration and says what is wrong.

@@ -214,17 +214,22 @@ func (s *session) publish(ctx context.Context, p packet) error {
 	if p.message.Cut {
 		s.client.counts.Shortened.Add(1)
 	}
-	if err := s.client.take(&s.said, p.message, now); err != nil {
-		if err := s.client.options.Taker.PutAside(ctx, err, p.size); err != nil && ctx.Err() == nil {
-			s.client.options.Log.Warn("Sparkplug message not understood and not put aside", "error", err)
-		}
+	err := s.client.take(&s.said, p.message, now)
+	if err == nil {
+		s.said.Messages++
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, s.client.options.Patience)
+	defer cancel()
+	if err := s.client.options.Taker.PutAside(limited, err, p.size); err != nil && ctx.Err() == nil {
+		s.client.options.Log.Warn("Sparkplug message not understood and not put aside", "error", err)
 	}
 	return nil
 }
 
 // settle has what was said made durable, asks for rebirths and acknowledges.
 func (s *session) settle(ctx context.Context) error {
-	if !s.said.Nothing() || s.said.Dropped+s.said.Refused > 0 {
+	if !s.said.Nothing() || s.said.Messages > 0 {
 		s.keep(ctx)
 	}
 	for _, n := range s.said.Ask {

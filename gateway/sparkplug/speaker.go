@@ -201,26 +201,31 @@ func (s *speaker) hear(b *batch, m *payload.Metric) {
 		b.said.Refused++
 		return
 	}
-	at, marks := b.when(m)
-	s.observe(b, known, v, stamp{at, marks})
-	s.judge(b, known, v, stamp{at, marks})
+	t := b.when(m)
+	s.observe(b, known, v, t)
+	s.judge(b, known, v, t)
 }
 
 // stamp is a time with what is to be known of it.
 type stamp struct {
-	at    medfleet.Millis
-	marks Marks
+	at     medfleet.Millis
+	device medfleet.Millis // the sender's own, where at is not it
+	marks  Marks
 }
 
 // when gives the time of a metric. In a birth all values are those of the birth's
 // time: theirs may be of long ago, and yet they hold.
-func (b *batch) when(m *payload.Metric) (medfleet.Millis, Marks) {
+func (b *batch) when(m *payload.Metric) stamp {
 	at := medfleet.Millis(b.payload.GetTimestamp())
 	if m.Timestamp != nil && (!b.birth || m.GetIsHistorical()) {
 		at = medfleet.Millis(m.GetTimestamp())
 	}
 	believed, clamped := medfleet.Believe(at, b.received)
-	return believed, Marks{Historical: m.GetIsHistorical(), Clamped: clamped}
+	t := stamp{at: believed, marks: Marks{Historical: m.GetIsHistorical(), Clamped: clamped}}
+	if clamped {
+		t.device = at
+	}
+	return t
 }
 
 // lookBack bounds the search for an observation that a reading belongs to.
@@ -239,13 +244,14 @@ func (s *speaker) observe(b *batch, known *metric, v mapping.Value, t stamp) {
 	list := b.said.Observations
 	for i := len(list) - 1; i >= max(b.first, len(list)-lookBack); i-- {
 		o := &list[i]
-		if _, twice := o.Reading(reading.Metric); o.Time == t.at && o.Marks == t.marks && !twice {
+		if _, twice := o.Reading(reading.Metric); o.Time == t.at && o.DeviceTime == t.device && o.Marks == t.marks && !twice {
 			o.Readings = append(o.Readings, reading)
 			return
 		}
 	}
 	o := b.said.observation()
 	o.Equipment, o.Time, o.Gateway, o.Marks = s.equipment, t.at, s.node.host.options.Gateway, t.marks
+	o.DeviceTime = t.device
 	o.Readings = append(o.Readings, reading)
 	s.heard(b.said, b.received)
 }
@@ -326,7 +332,7 @@ func (s *speaker) coded(b *batch, code mapping.Code, on bool, t stamp) {
 
 // tell adds an event. Its id is that of the session, the message and the place in it.
 func (s *speaker) tell(b *batch, e medfleet.Event, t stamp) {
-	e.Equipment, e.Time, e.Gateway = s.equipment, t.at, s.node.host.options.Gateway
+	e.Equipment, e.Time, e.Gateway, e.DeviceTime = s.equipment, t.at, s.node.host.options.Gateway, t.device
 	e.ID = s.eventID(&e, b.payload.GetTimestamp(), b.payload.GetSeq(), b.place)
 	b.said.Events = append(b.said.Events, Event{e, t.marks})
 	s.heard(b.said, b.received)

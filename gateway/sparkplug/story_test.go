@@ -407,6 +407,7 @@ func TestTimesOfOneMessageAreHeardInTheirOrder(t *testing.T) {
 	w.take(w.node.Data(w.pump, "Battery/Charge"))
 	require.Equal(t, medfleet.AsMillis(w.now), w.said.Observations[0].Time, "a clock that was never set")
 	require.True(t, w.said.Observations[0].Clamped)
+	require.Equal(t, medfleet.Millis(1), w.said.Observations[0].DeviceTime)
 }
 
 func TestTheNodesOwnMetricsCanBeADevice(t *testing.T) {

@@ -61,7 +61,11 @@ func hearing(address string) func(*Options) {
 
 func sparkplugEdge(t *testing.T, c *centre, folder, address string, change ...func(*Options)) *edge {
 	t.Helper()
-	return startEdge(t, c, folder, append(change, hearing(address))...)
+	e := startEdge(t, c, folder, append(change, hearing(address))...)
+	for _, s := range e.sources {
+		require.Eventually(t, s.up, soon, time.Millisecond, "%s is not up", s.name)
+	}
+	return e
 }
 
 func pumpNode(t *testing.T, address string) (*edgenode.Link, *edgenode.Device) {
@@ -212,6 +216,7 @@ func TestNothingOfAPatientsComesThroughSparkplug(t *testing.T) {
 	d.Set("State", text("a state that no word is for"))
 	d.Set("Low", text("a condition's value"))
 	d.Set("Error", text("a code"))
+	d.Set("Model", edgenode.Text("Agilia survivor"))
 	d.Set(p.token("a metric's name"), edgenode.Double(1))
 	d.Set("Patient/Name", text("a string"))
 	d.Set("Note", &edgenode.Value{Datatype: proto.Uint32(14), Value: &payload.Metric_StringValue{StringValue: p.token("a text")}})
@@ -257,6 +262,7 @@ func TestNothingOfAPatientsComesThroughSparkplug(t *testing.T) {
 	require.Contains(t, letters, "topic is not")
 	written := string(e.written())
 	require.Contains(t, written, "bed7-pump1", "the search finds what is there")
+	require.Contains(t, written, "survivor", "a text that has the shape of a model, where the mapping names it")
 	require.GreaterOrEqual(t, len(p.places), 25)
 	for i, place := range p.places {
 		require.NotContains(t, written, fmt.Sprintf("Qz%03d", i), place)

@@ -63,7 +63,7 @@ func housekeeping(name string) bool {
 
 var (
 	errClass   = errors.New("class is not known: the birth has no metric of the name in class_from, or its value is not among the words")
-	errID      = errors.New("device has no usable id: let `device` of its mapping make one of letters and digits")
+	errID      = errors.New("device has no usable id: let `device` of its mapping make one with a digit, or say in `device_pattern` what an id looks like")
 	errTwice   = errors.New("two devices have one id: let `device` of their mapping tell them apart, with {group}, {node} and {device}")
 	errAliases = errors.New("too many metrics with an alias: the bound for all edge nodes together is reached")
 )
@@ -83,7 +83,7 @@ func (s *speaker) identify(h *Host, p *payload.Payload) error {
 		return errClass
 	}
 	id, err := s.plan.name.Device(s.level)
-	if err != nil {
+	if err != nil || !s.plan.pattern.MatchString(string(id)) {
 		return errID
 	}
 	if other := h.ids[id]; other != nil && other != s {

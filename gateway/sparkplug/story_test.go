@@ -458,6 +458,19 @@ func TestTwoDevicesWithOneIDAreNotMixed(t *testing.T) {
 	require.Empty(t, w.said.Observations)
 }
 
+func TestAnIDWithoutADigitIsNoDevices(t *testing.T) {
+	w := newWard(t, func(o *HostOptions) { o.Mappings[0].Named = "{device}" })
+	w.node.Add("Quintero").Set("Battery/Charge", edgenode.Double(3))
+	w.born()
+	require.ErrorIs(t, w.errs[0], errID)
+	require.Len(t, w.said.Observations, 1, "of the other one")
+	w = newWard(t, func(o *HostOptions) { o.Mappings[0].Pattern = "bed[0-9]-[a-z]+" })
+	w.node.Add("left").Set("Battery/Charge", edgenode.Double(3))
+	w.born()
+	require.ErrorIs(t, w.errs[0], errID, "pump1 is none of the pattern")
+	require.Equal(t, medfleet.DeviceID("bed7-left"), w.said.Observations[0].Device)
+}
+
 func TestEverythingIsBounded(t *testing.T) {
 	w := newWard(t, func(o *HostOptions) {
 		o.Limits = Limits{Nodes: 2, Devices: 2, AllDevices: 3, Aliases: 12, Held: 5, HeldBytes: 1 << 20}
@@ -582,6 +595,7 @@ func TestMappingsThatCannotBeAreToldAllAtOnce(t *testing.T) {
 		"an unknown level":    {func(m *Mapping) { m.Named = "{bed}-{device}" }, "{bed}"},
 		"a unit's template":   {func(m *Mapping) { m.Unit = "{bed}" }, "unit"},
 		"a model's shape":     {func(m *Mapping) { m.Model = "<script>" }, "model"},
+		"an id's pattern":     {func(m *Mapping) { m.Pattern = "(" }, "device_pattern"},
 		"a pattern":           {func(m *Mapping) { m.Match.Node = "[" }, "match"},
 		"a metric":            {func(m *Mapping) { m.Metrics["x"] = mapping.Metric{Metric: "colour"} }, `metrics["x"]`},
 		"two classes": {func(m *Mapping) {

@@ -51,6 +51,7 @@ type Gateway struct {
 	counts            Counts
 	streams           []*uplink.Stream
 	sources           []source
+	sparkplug         []SparkplugFeed
 	closers           []func() error
 }
 

@@ -42,6 +42,16 @@ func (c *MQTTConfig) CheckSparkplugMappings(set *profiles.Set) error {
 	return errors.Join(errs...)
 }
 
+// SparkplugFeed is the counters of one feed of Sparkplug B.
+type SparkplugFeed struct {
+	Name   string
+	Client *sparkplug.ClientCounts
+	Nodes  *sparkplug.Counts
+}
+
+// SparkplugFeeds gives the counters of all feeds of Sparkplug B.
+func (g *Gateway) SparkplugFeeds() []SparkplugFeed { return g.sparkplug }
+
 // buildSparkplug makes the feeds of Sparkplug B.
 func (g *Gateway) buildSparkplug(o Options) error {
 	for _, config := range o.MQTT.Sparkplug {
@@ -53,6 +63,7 @@ func (g *Gateway) buildSparkplug(o Options) error {
 		if err != nil {
 			return err
 		}
+		g.sparkplug = append(g.sparkplug, SparkplugFeed{config.Name, c.Counts(), c.Nodes()})
 		g.sources = append(g.sources, source{name: feed, run: c.Run, up: c.Up, heard: c.Heard, messages: c.Counts().Messages.Load})
 	}
 	return nil

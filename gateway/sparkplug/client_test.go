@@ -25,11 +25,16 @@ type kept struct {
 	turns  []string // "device condition phase"
 	aside  []string
 	full   bool
+	stuck  bool
 }
 
-func (k *kept) Keep(_ context.Context, said *Said, _ medfleet.Millis) error {
+func (k *kept) Keep(ctx context.Context, said *Said, _ medfleet.Millis) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.stuck {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if k.full {
 		return errors.New("disk full")
 	}
@@ -51,10 +56,10 @@ func (k *kept) PutAside(_ context.Context, reason error, _ int) error {
 	return nil
 }
 
-func (k *kept) set(full bool) {
+func (k *kept) set(full, stuck bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.full = full
+	k.full, k.stuck = full, stuck
 }
 
 // has waits for a line among values and turns.
@@ -289,21 +294,26 @@ func TestAHostThatDiesIsSaidToBeOfflineByItsWill(t *testing.T) {
 }
 
 func TestWhatTheDiskDoesNotTakeIsCountedAndAskedForAgain(t *testing.T) {
-	brokers(t, func(t *testing.T, s server) {
-		h := startHost(t, s.at())
-		h.isUp(t)
-		h.set(true)
-		l, pump := bed(t, s.at())
-		require.Eventually(t, func() bool { return h.Counts().NotKept.Load() > 0 }, soon, time.Millisecond)
-		require.ErrorContains(t, h.Err(), "data folder")
-		require.Eventually(t, func() bool { return l.Rebirths.Load() == 1 }, soon, time.Millisecond)
-		h.set(false)
-		require.NoError(t, l.Do(func(n *edgenode.Node) []edgenode.Message { return n.Births() }))
-		h.has(t, "bed7-pump1 offline end")
-		charge(t, l, pump, 5, false)
-		h.has(t, "bed7-pump1 battery_charge 5")
-		h.isUp(t)
-	})
+	for name, stuck := range map[string]bool{"full": false, "stuck": true} {
+		t.Run(name, func(t *testing.T) {
+			brokers(t, func(t *testing.T, s server) {
+				h := startHost(t, s.at(), func(o *ClientOptions) { o.Patience = 20 * time.Millisecond })
+				h.isUp(t)
+				h.set(true, stuck)
+				l, pump := bed(t, s.at())
+				require.Eventually(t, func() bool { return h.Counts().NotKept.Load() > 0 }, soon, time.Millisecond)
+				require.Eventually(t, func() bool { return l.Rebirths.Load() == 1 }, soon, time.Millisecond)
+				require.Eventually(t, func() bool { return !h.Up() }, soon, time.Millisecond)
+				require.ErrorContains(t, h.Err(), "data folder")
+				h.set(false, false)
+				require.NoError(t, l.Do(func(n *edgenode.Node) []edgenode.Message { return n.Births() }))
+				h.has(t, "bed7-pump1 offline end")
+				charge(t, l, pump, 5, false)
+				h.has(t, "bed7-pump1 battery_charge 5")
+				h.isUp(t)
+			})
+		})
+	}
 }
 
 func TestAWrongConfigurationIsToldWithItsPlace(t *testing.T) {

@@ -24,6 +24,12 @@ func publishPacket(topic string, payload []byte) []byte {
 
 // falseBroker lets a client in as it is told to, and then sends it bytes.
 func falseBroker(t *testing.T, connack byte, suback []byte, then []byte) string {
+	return listeningBroker(t, func(packets.ControlPacket) {}, connack, suback, then)
+}
+
+// listeningBroker is told of the client's first packets, CONNECT, SUBSCRIBE and one
+// behind them.
+func listeningBroker(t *testing.T, hears func(packets.ControlPacket), connack byte, suback []byte, then []byte) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -39,14 +45,18 @@ func falseBroker(t *testing.T, connack byte, suback []byte, then []byte) string 
 			all.Go(func() {
 				defer c.Close()
 				_ = c.SetDeadline(time.Now().Add(soon))
-				if _, err := packets.ReadPacket(c); err != nil {
-					return
+				for _, answer := range [][]byte{
+					{typeConnack << 4, 2, 0, connack},
+					append(append([]byte{typeSuback << 4, byte(2 + len(suback)), 0, 1}, suback...), then...),
+					nil,
+				} {
+					p, err := packets.ReadPacket(c)
+					if err != nil {
+						return
+					}
+					hears(p)
+					_, _ = c.Write(answer)
 				}
-				_, _ = c.Write([]byte{typeConnack << 4, 2, 0, connack})
-				if _, err := packets.ReadPacket(c); err != nil {
-					return
-				}
-				_, _ = c.Write(append(append([]byte{typeSuback << 4, byte(2 + len(suback)), 0, 1}, suback...), then...))
 				_, _ = io.Copy(io.Discard, c)
 			})
 		}
@@ -80,6 +90,29 @@ func TestWhatABrokerRefusesIsToldWithItsRemedy(t *testing.T) {
 	}
 }
 
+// TestWhatAHostSaysFirst holds the first packets against the specification (Sparkplug
+// 3.0, 5.3): a clean session, a will of the same time as the birth, and no word of
+// ours before the subscriptions are granted.
+func TestWhatAHostSaysFirst(t *testing.T) {
+	heard := make(chan packets.ControlPacket, 100)
+	address := listeningBroker(t, func(p packets.ControlPacket) { heard <- p }, 0, []byte{1, 1}, nil)
+	h := startHost(t, address, func(o *ClientOptions) { o.User, o.Password = "medfleet", "secret" })
+	hello := (<-heard).(*packets.ConnectPacket)
+	require.True(t, hello.CleanSession)
+	require.Equal(t, "medfleet-edge-1-sparkplug", hello.ClientIdentifier)
+	require.Equal(t, "medfleet", hello.Username)
+	require.Equal(t, "secret", string(hello.Password))
+	require.Equal(t, "spBv1.0/STATE/medfleet-edge-1", hello.WillTopic)
+	require.True(t, hello.WillFlag && hello.WillRetain && hello.WillQos == 1)
+	ask := (<-heard).(*packets.SubscribePacket)
+	require.Equal(t, []string{"spBv1.0/STATE/medfleet-edge-1", "spBv1.0/ICU/#"}, ask.Topics)
+	word := (<-heard).(*packets.PublishPacket)
+	require.Equal(t, hello.WillTopic, word.TopicName)
+	require.True(t, word.Retain && word.Qos == 1)
+	require.Equal(t, bytes.Replace(hello.WillMessage, []byte("false"), []byte("true"), 1), word.Payload)
+	h.isUp(t)
+}
+
 func TestAMessageOverTheLimitIsPutAsideAndCostsARebirth(t *testing.T) {
 	n := edgenode.New("ICU", "bed7")
 	d := n.Add("pump1")
@@ -88,7 +121,7 @@ func TestAMessageOverTheLimitIsPutAsideAndCostsARebirth(t *testing.T) {
 	for _, m := range n.Births() {
 		wire = append(wire, publishPacket(m.Topic, m.Payload)...)
 	}
-	wire = append(wire, publishPacket("spBv1.0/ICU/DDATA/bed7/pump1", bytes.Repeat([]byte("Quintero"), 1<<19))...)
+	wire = append(wire, publishPacket("spBv1.0/ICU/DDATA/bed7/pump1", bytes.Repeat([]byte("Quintero"), maxPacket/8))...)
 	for _, m := range n.Births() {
 		wire = append(wire, publishPacket(m.Topic, m.Payload)...)
 	}

@@ -185,6 +185,7 @@ func sparkplugFigures(f gateway.SparkplugFeed) []figure {
 		{"medfleet_sparkplug_unborn_messages_total", "Messages of edge nodes and devices of which no birth was known.", counter, labels, of(&f.Nodes.Unborn)},
 		{"medfleet_sparkplug_rebirths_total", "Rebirths that edge nodes were asked for.", counter, labels, of(&f.Nodes.Rebirths)},
 		{"medfleet_sparkplug_strange_messages_total", "Messages of edge nodes that no mapping is for.", counter, labels, of(&f.Nodes.Strangers)},
+		{"medfleet_sparkplug_unlettered_messages_total", "Messages not understood that came too fast to be kept as dead letters.", counter, labels, of(&f.Client.Unlettered)},
 		{"medfleet_sparkplug_unkept_records_total", "Records dropped since the disk did not take them; their edge nodes are asked for a rebirth.", counter, labels, of(&f.Client.NotKept)},
 	}
 }

@@ -35,18 +35,20 @@ type ClientOptions struct {
 
 	Reorder  time.Duration // how long a message that is early waits; 0 is 2 s
 	Patience time.Duration // how long the disk may stand still before what comes is dropped; 0 is 10 s
+	Answer   time.Duration // for the broker to grant the subscriptions and give us back our own word; 0 is 10 s
 	RetryMin time.Duration // first wait before connecting again; 0 is 1 s
 	RetryMax time.Duration // longest wait; 0 is 60 s
 }
 
 // ClientCounts are the client's counters.
 type ClientCounts struct {
-	Connected atomic.Uint64 // connections on which the broker granted the subscriptions
-	Messages  atomic.Uint64 // read
-	Heard     atomic.Int64  // when the newest message came, Unix ms; 0: none has
-	NotKept   atomic.Uint64 // records that the disk did not take: dropped, and their nodes asked for a rebirth
-	Shortened atomic.Uint64 // messages over 1 MiB
-	Said      atomic.Uint64 // times that we said to be online
+	Connected  atomic.Uint64 // connections on which messages came in
+	Messages   atomic.Uint64 // read
+	Heard      atomic.Int64  // when the newest message came, Unix ms; 0: none has
+	NotKept    atomic.Uint64 // records that the disk did not take: dropped, and their nodes asked for a rebirth
+	Shortened  atomic.Uint64 // messages over 1 MiB
+	Unlettered atomic.Uint64 // messages not understood that came too fast to be put aside
+	Said       atomic.Uint64 // times that we said to be online
 }
 
 // Client is a Sparkplug host application (Sparkplug 3.0, 5.3): one connection to a
@@ -57,8 +59,9 @@ type Client struct {
 	dialer  *mqtt.Dialer
 	host    *Host // of Run alone
 	counts  ClientCounts
-	state   *Counts // the host's
-	after   medfleet.Millis
+	state   *Counts         // the host's
+	after   medfleet.Millis // of Run alone: what our next word has to be newer than
+	deaf    bool            // of Run alone: our own word did not come back the last time
 
 	mu  sync.Mutex
 	err error // why nothing comes in
@@ -77,6 +80,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	o.Patience = cmp.Or(o.Patience, 10*time.Second)
+	o.Answer = cmp.Or(o.Answer, answerTime)
 	o.RetryMin = cmp.Or(o.RetryMin, time.Second)
 	o.RetryMax = cmp.Or(o.RetryMax, time.Minute)
 	if o.Log == nil {

@@ -15,12 +15,13 @@ import (
 )
 
 const (
-	keepAlive  = 30 * time.Second
-	pingEvery  = 20 * time.Second
-	answerTime = 10 * time.Second // for CONNACK, SUBACK and a write
-	goodbye    = time.Second      // for the broker to take our last word
-	readBuffer = 64 << 10
-	window     = 16 // packets read ahead; one sync serves as many
+	keepAlive   = 30 * time.Second
+	pingEvery   = 20 * time.Second
+	answerTime  = 10 * time.Second // for CONNACK, SUBACK and a write
+	goodbye     = time.Second      // for the broker to take our last word
+	readBuffer  = 64 << 10
+	lettersMost = 20 // messages put aside in a second
+	window      = 16 // packets read ahead; one sync serves as many
 )
 
 // session is one connection. It works on packets: a client library hands messages
@@ -39,7 +40,12 @@ type session struct {
 	key    uint16 // of our last PUBLISH with QoS 1
 	heard  bool   // something came since the last ping
 	pinged bool
-	known  bool // our own STATE came back
+
+	letters  time.Time // since when messages were put aside
+	lettered int       // how many since
+
+	known bool // our own STATE came back
+	up    bool // messages come in
 }
 
 // connection makes one connection and takes messages until it is lost or ctx ends;
@@ -132,7 +138,7 @@ func (s *session) attend(ctx context.Context) error {
 	defer due.Stop()
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
-	granted := time.NewTimer(answerTime)
+	granted := time.NewTimer(s.client.options.Answer)
 	defer granted.Stop()
 	defer s.client.is(errEnded)
 	for {
@@ -219,12 +225,26 @@ func (s *session) publish(ctx context.Context, p packet) error {
 		s.said.Messages++
 		return nil
 	}
+	if !s.putsAside(now) {
+		s.client.counts.Unlettered.Add(1)
+		return nil
+	}
 	limited, cancel := context.WithTimeout(ctx, s.client.options.Patience)
 	defer cancel()
 	if err := s.client.options.Taker.PutAside(limited, err, p.size); err != nil && ctx.Err() == nil {
 		s.client.options.Log.Warn("Sparkplug message not understood and not put aside", "error", err)
 	}
 	return nil
+}
+
+// putsAside bounds how much the disk has to do with messages that nobody understands:
+// edge nodes wait for nothing, and one that is broken must not hold up the others.
+func (s *session) putsAside(now time.Time) bool {
+	if now.Sub(s.letters) >= time.Second {
+		s.letters, s.lettered = now, 0
+	}
+	s.lettered++
+	return s.lettered <= lettersMost
 }
 
 // settle has what was said made durable, asks for rebirths and acknowledges.
@@ -257,14 +277,18 @@ func (s *session) keep(ctx context.Context) {
 	now := time.Now()
 	err := s.client.options.Taker.Keep(limited, &s.said, medfleet.AsMillis(now))
 	if err == nil {
-		s.client.is(nil)
+		if s.up {
+			s.client.is(nil)
+		}
 		return
 	}
 	lost := len(s.said.Observations) + len(s.said.Events)
 	s.client.counts.NotKept.Add(uint64(lost))
 	err = fmt.Errorf("keep Sparkplug messages: %w: look at the gateway's data folder", err)
+	if s.client.Up() {
+		s.client.options.Log.Error("Sparkplug messages dropped; their edge nodes are asked for a rebirth", "records", lost, "error", err)
+	}
 	s.client.is(err)
-	s.client.options.Log.Error("Sparkplug messages dropped; their edge nodes are asked for a rebirth", "records", lost, "error", err)
 	s.client.host.NotKept(&s.said, slices.Clone(s.said.From), now)
 }
 
@@ -295,21 +319,37 @@ func (s *session) granted(codes []byte) error {
 				s.client.dialer.Address(), f, s.client.options.ClientID)
 		}
 	}
-	s.client.counts.Connected.Add(1)
-	s.client.is(nil)
-	s.client.options.Log.Info("messages come in from the Sparkplug broker", "address", s.client.dialer.Address())
 	return s.online()
 }
 
-// late is the time by which the broker has answered.
+// connected is told that messages come in: our own word has come back, or a broker
+// that lets nobody hear it has been borne.
+func (s *session) connected() {
+	s.up = true
+	s.client.counts.Connected.Add(1)
+	s.client.is(nil)
+	s.client.options.Log.Info("messages come in from the Sparkplug broker", "address", s.client.dialer.Address())
+}
+
+// late is the time by which the broker has answered, and our own word has come back.
+// Where it has not, the subscriptions may be worth nothing: a broker may take them
+// with those of the connection before, which had the same name. One that only does
+// not let us say that we are there is borne, after a second try.
 func (s *session) late() error {
-	if s.client.Err() == errNotStarted || !s.spoke {
-		return fmt.Errorf("subscribe at Sparkplug broker %s: no answer in %s", s.client.dialer.Address(), answerTime)
+	switch {
+	case s.up:
+		s.client.deaf = false
+		return nil
+	case !s.spoke:
+		return fmt.Errorf("subscribe at Sparkplug broker %s: no answer in %s", s.client.dialer.Address(), s.client.options.Answer)
+	case !s.client.deaf:
+		s.client.deaf = true
+		return fmt.Errorf("subscribe at Sparkplug broker %s: our own word does not come back: let its access list allow %q to write and to read %s",
+			s.client.dialer.Address(), s.client.options.ClientID, s.client.options.stateTopic())
 	}
-	if !s.known {
-		s.client.options.Log.Warn("the Sparkplug broker does not let us say that we are online: edge nodes that wait for it stay silent; allow writing to the topic",
-			"topic", s.client.options.stateTopic(), "client_id", s.client.options.ClientID)
-	}
+	s.client.options.Log.Warn("the Sparkplug broker does not let us say that we are online: edge nodes that wait for it stay silent; allow writing and reading the topic",
+		"topic", s.client.options.stateTopic(), "client_id", s.client.options.ClientID)
+	s.connected()
 	return nil
 }
 

@@ -56,6 +56,9 @@ func (s *session) state(m Message) error {
 	at := medfleet.Millis(said.Timestamp)
 	switch {
 	case *said.Online && at == s.began:
+		if !s.known && !s.up {
+			s.connected()
+		}
 		s.known = true
 		return nil
 	case *said.Online:
@@ -63,8 +66,8 @@ func (s *session) state(m Message) error {
 			s.client.options.Log.Warn("another Sparkplug host application says to be online under our name: give each its own host_id", "host_id", s.client.options.HostID)
 		}
 		return nil
-	case !s.spoke || m.Retained && at <= s.began || at > latest:
-		return nil // from before our own word, or no time at all
+	case at > latest || at <= s.began && !s.known:
+		return nil // no time at all; or from before our own word, which has not come back yet
 	case at > s.began:
 		s.client.after = at
 		return fmt.Errorf("somebody said to Sparkplug broker %s that host %q is offline, with a newer time than ours: is another host application of this name about",

@@ -92,7 +92,7 @@ func startHost(t *testing.T, address string, change ...func(*ClientOptions)) *ho
 	o := ClientOptions{
 		Config:   Config{ServerConfig: mqtt.ServerConfig{URL: "mqtt://" + address}, Groups: []string{"ICU"}, Mappings: []Mapping{pumps()}},
 		Profiles: set(), Gateway: "edge-1", Site: "north", Taker: k,
-		Reorder: 50 * time.Millisecond, RetryMin: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond,
+		Reorder: 50 * time.Millisecond, Answer: time.Second, RetryMin: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond,
 	}
 	o.Complete("gateway.mqtt.sparkplug[0]", "edge-1")
 	for _, c := range change {
@@ -223,7 +223,11 @@ func TestAnEdgeNodeIsHeardAndAnswersWhatItIsAsked(t *testing.T) {
 
 func TestAHostThatComesLaterAsksForTheBirthsItMissed(t *testing.T) {
 	brokers(t, func(t *testing.T, s server) {
+		first := startHost(t, s.at())
+		first.isUp(t)
 		l, pump := bed(t, s.at())
+		first.has(t, "bed7-pump1 battery_charge 71") // the births are over
+		first.stop()
 		for round := range 2 {
 			h := startHost(t, s.at())
 			h.isUp(t)
@@ -287,7 +291,7 @@ func TestAHostThatDiesIsSaidToBeOfflineByItsWill(t *testing.T) {
 		token := c.Connect()
 		require.True(t, token.WaitTimeout(soon))
 		w.last(t, "true", 3)
-		require.GreaterOrEqual(t, dead.Counts().Connected.Load(), uint64(2))
+		require.Eventually(t, func() bool { return dead.Counts().Connected.Load() >= 2 }, soon, time.Millisecond)
 		require.Contains(t, w.said, "false")
 		c.Disconnect(0)
 	})

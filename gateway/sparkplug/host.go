@@ -235,7 +235,7 @@ func (h *Host) signs(said *Said, now time.Time) {
 		}
 		for _, s := range n.speakers {
 			if s.born && now.Sub(s.said) >= s.class.profile.Silence/signsPer-sweepTime {
-				s.alone(said, medfleet.AsMillis(now))
+				s.alone(said, now)
 			}
 		}
 	}

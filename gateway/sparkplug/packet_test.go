@@ -55,6 +55,9 @@ func listeningBroker(t *testing.T, hears func(packets.ControlPacket), connack by
 						return
 					}
 					hears(p)
+					if word, ok := p.(*packets.PublishPacket); ok && connack == 0 {
+						answer = publishPacket(word.TopicName, word.Payload)
+					}
 					_, _ = c.Write(answer)
 				}
 				_, _ = io.Copy(io.Discard, c)
@@ -134,6 +137,47 @@ func TestAMessageOverTheLimitIsPutAsideAndCostsARebirth(t *testing.T) {
 	require.GreaterOrEqual(t, h.Counts().Shortened.Load(), uint64(1))
 	require.GreaterOrEqual(t, h.Nodes().Gaps.Load(), uint64(1))
 	require.GreaterOrEqual(t, h.Nodes().Rebirths.Load(), uint64(1))
+}
+
+// TestABrokerThatKeepsOurWordToItselfIsBorne: a broker without rights for STATE is
+// tried twice, since the subscriptions may be worth nothing, and then borne.
+func TestABrokerThatKeepsOurWordToItselfIsBorne(t *testing.T) {
+	n := edgenode.New("ICU", "bed7")
+	n.Add("pump1").Set("Battery/Charge", edgenode.Double(7))
+	var wire []byte
+	for _, m := range n.Births() {
+		wire = append(wire, publishPacket(m.Topic, m.Payload)...)
+	}
+	connections := make(chan struct{}, 100)
+	hears := func(p packets.ControlPacket) {
+		switch m := p.(type) {
+		case *packets.ConnectPacket:
+			connections <- struct{}{}
+		case *packets.PublishPacket:
+			m.TopicName = "nobody/hears" // instead of coming back
+		}
+	}
+	h := startHost(t, listeningBroker(t, hears, 0, []byte{1, 1}, wire), func(o *ClientOptions) { o.Answer = 20 * time.Millisecond })
+	require.Eventually(t, func() bool {
+		return h.Err() != nil && bytes.Contains([]byte(h.Err().Error()), []byte("does not come back"))
+	}, soon, time.Millisecond)
+	h.isUp(t)
+	h.has(t, "bed7-pump1 battery_charge 7")
+	require.Len(t, connections, 2)
+}
+
+func TestAFloodThatNobodyUnderstandsDoesNotHoldUpTheOthers(t *testing.T) {
+	n := edgenode.New("ICU", "bed7")
+	n.Add("pump1").Set("Battery/Charge", edgenode.Double(7))
+	wire := bytes.Repeat(publishPacket("spBv1.0/ICU/Quintero/x", []byte("Quintero")), 2000)
+	for _, m := range n.Births() {
+		wire = append(wire, publishPacket(m.Topic, m.Payload)...)
+	}
+	h := startHost(t, falseBroker(t, 0, []byte{1, 1}, wire))
+	h.has(t, "bed7-pump1 battery_charge 7")
+	put := uint64(h.count(errTopic.Error()))
+	require.GreaterOrEqual(t, put, uint64(lettersMost))
+	require.Equal(t, uint64(2000), put+h.Counts().Unlettered.Load())
 }
 
 // FuzzReadPacket: whatever a broker sends, a packet is bounded, and reading ends.

@@ -452,10 +452,21 @@ func TestTwoDevicesWithOneIDAreNotMixed(t *testing.T) {
 	w := newWard(t, func(o *HostOptions) { o.Mappings[0].Named = "{device}" })
 	w.born()
 	other := edgenode.New("ICU", "bed8")
-	other.Add("pump1").Set("Battery/Charge", edgenode.Double(3))
+	other.Now = w.node.Now
+	pump := other.Add("pump1")
+	pump.Set("Battery/Charge", edgenode.Double(3))
 	w.take(other.Births()...)
 	require.ErrorIs(t, w.errs[0], errTwice)
 	require.Empty(t, w.said.Observations)
+
+	w.take(w.node.DeviceDeath(w.pump)) // it was carried there, and its first place has noticed now
+	require.Equal(t, []string{"offline start"}, w.events())
+	require.Equal(t, []Node{{"ICU", "bed8"}}, w.said.Ask)
+	w.take(other.Births()...)
+	require.Equal(t, []string{"offline end"}, w.events())
+	w.says("battery_charge", 3)
+	require.Empty(t, w.take(w.node.Death()).Events, "it is not gone because it is not there any more")
+	require.Equal(t, []string{"offline start"}, func() []string { w.take(other.Death()); return w.events() }())
 }
 
 func TestAnIDWithoutADigitIsNoDevices(t *testing.T) {

@@ -9,6 +9,9 @@ import (
 	"medfleet/gateway/pcd"
 )
 
+// answerBytes has room for most answers.
+const answerBytes = 320
+
 // answers are what a message's sender may hear: when the message is durable, and
 // when the disk did not take it. Either may be nothing.
 type answers struct{ kept, trouble []byte }
@@ -29,7 +32,7 @@ func (h *hl7Keeper) answer(w *worker, outcome hl7.Outcome, why *hl7.Condition) [
 	if w.feed.polled && outcome == hl7.Accepted && mode == hl7.AckAuto && !asks(&w.message) {
 		return nil
 	}
-	frame, wanted := hl7.Ack(nil, &w.message, outcome, hl7.AckOptions{Mode: mode, Now: time.Now(), Error: why})
+	frame, wanted := hl7.Ack(make([]byte, 0, answerBytes), &w.message, outcome, hl7.AckOptions{Mode: mode, Now: time.Now(), Error: why})
 	if !wanted {
 		return nil
 	}

@@ -27,6 +27,9 @@ type Config struct {
 	MQTT Broker // whom pumps talk to
 	HL7  string // host:port that ventilators and monitors talk to over MLLP
 
+	HL7TLS      *tls.Config // nil: plain text
+	HL7Release2 bool        // speak MLLP release 2, one message at a time for each station
+
 	Scenario string  // name of an embedded scenario or path of a YAML file, default "ward"
 	Seed     uint64  // the same seed gives the same fleet and the same faults
 	Speed    float64 // how much faster than the clock batteries drain and things wear, default 1

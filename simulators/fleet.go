@@ -148,7 +148,7 @@ func (f *Fleet) links(devices []*device) []func(context.Context) {
 		}
 	}
 	for i, group := range stations(devices) {
-		s := &station{name: stationName(group[0].Unit, i), address: f.config.HL7, ledger: &f.ledger, log: f.config.Log}
+		s := &station{name: stationName(group[0].Unit, i), config: &f.config, ledger: &f.ledger, log: f.config.Log}
 		for _, d := range group {
 			s.boxes = append(s.boxes, d.box)
 		}

@@ -15,11 +15,11 @@ import (
 // station is a central station: one MLLP connection for some devices. Each has
 // one message on the way at a time, so that its messages stay in order.
 type station struct {
-	name    string
-	address string
-	boxes   []*outbox
-	ledger  *ledger
-	log     *slog.Logger
+	name   string
+	config *Config
+	boxes  []*outbox
+	ledger *ledger
+	log    *slog.Logger
 }
 
 const (
@@ -62,7 +62,9 @@ func (s *station) awake(ctx context.Context) bool {
 
 // session is one connection from dial to its end.
 func (s *station) session(ctx context.Context, again *backoff) error {
-	client, err := mllp.Dial(ctx, s.address, mllp.ClientConfig{Timeout: stationPatience, Window: len(s.boxes)})
+	client, err := mllp.Dial(ctx, s.config.HL7, mllp.ClientConfig{
+		Timeout: stationPatience, Window: len(s.boxes), TLS: s.config.HL7TLS, Release2: s.config.HL7Release2,
+	})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"medfleet"
 	"medfleet/gateway/hl7"
 	"medfleet/gateway/mllp"
+	"medfleet/gateway/tlsfiles"
+	"medfleet/gateway/tlsfiles/tlstest"
 )
 
 // hl7Receiver is a receiver over MLLP that sometimes does not answer as one would wish.
@@ -34,7 +36,7 @@ func (r *hl7Receiver) Accept(_ context.Context, _ mllp.Peer, frame []byte) mllp.
 	}
 	n := r.take(medfleet.DeviceID(device), key{"", id}, frame)
 	if r.cut(n) {
-		return mllp.Answer{Close: true}
+		return mllp.Answer{Close: true, NotKept: true}
 	}
 	answer, _ := hl7.Ack(nil, &m, r.outcome(n), hl7.AckOptions{Now: time.Now()})
 	return mllp.Answer{Frame: answer}
@@ -58,7 +60,12 @@ func (r *sinkReceiver) Accept(_ context.Context, _ mllp.Peer, frame []byte) mllp
 
 func listen(t testing.TB, h mllp.Handler) string {
 	t.Helper()
-	l := mllp.NewListener(mllp.Config{}, h)
+	return listenAs(t, h, mllp.Config{})
+}
+
+func listenAs(t testing.TB, h mllp.Handler, c mllp.Config) string {
+	t.Helper()
+	l := mllp.NewListener(c, h)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -82,20 +89,41 @@ func TestStationsOverACutReceiver(t *testing.T) {
 			return hl7.Accepted
 		},
 	}
-	f, err := New(Config{
-		Devices: 15, Interval: 30 * time.Millisecond, Scenario: "calm", Drain: 20 * time.Second,
-		HL7: listen(t, r), Acked: got.settled,
-	})
+	requireCutsAreSurvived(t, got, Config{HL7: listen(t, r)})
+}
+
+func TestStationsOverTLSAndRelease2(t *testing.T) {
+	authority := tlstest.New(t)
+	cert, key := authority.Issue("gateway")
+	server, err := tlsfiles.Server{CertFile: cert, KeyFile: key, ClientCAFile: authority.CA()}.Config("server")
+	require.NoError(t, err)
+	cert, key = authority.Issue("station")
+	client, err := tlsfiles.Client{CAFile: authority.CA(), CertFile: cert, KeyFile: key}.Config("client", "127.0.0.1")
+	require.NoError(t, err)
+	got := newReceiver()
+	r := &hl7Receiver{
+		receiver: got, cut: func(n int) bool { return n%29 == 28 },
+		outcome: func(int) hl7.Outcome { return hl7.Accepted },
+	}
+	address := listenAs(t, r, mllp.Config{TLS: server, Release2: true})
+	requireCutsAreSurvived(t, got, Config{HL7: address, HL7TLS: client, HL7Release2: true})
+}
+
+// requireCutsAreSurvived lets a ward send to a receiver that cuts connections.
+func requireCutsAreSurvived(t *testing.T, got *receiver, c Config) {
+	t.Helper()
+	c.Devices, c.Interval, c.Scenario, c.Drain, c.Acked = 15, 30*time.Millisecond, "calm", 20*time.Second, got.settled
+	f, err := New(c)
 	require.NoError(t, err)
 	stop := start(t, f)
 	soon(t, func() bool { return got.ackedSoFar() > 400 }, "400 acknowledgements")
 	require.NoError(t, stop())
 	got.check(t, func(m Message) key { return key{"", m.ID} })
-	c := f.Counts()
-	require.Zero(t, c.Dropped)
-	require.Equal(t, c.Made, c.Acked)
-	require.Positive(t, c.Resent)
-	require.Positive(t, c.Reconnects)
+	n := f.Counts()
+	require.Zero(t, n.Dropped)
+	require.Equal(t, n.Made, n.Acked)
+	require.Positive(t, n.Resent)
+	require.Positive(t, n.Reconnects)
 }
 
 func TestWhatIsRefusedForGoodIsNotSentAgain(t *testing.T) {

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"medfleet/gateway/tlsfiles"
 	"medfleet/simulators"
 )
 
@@ -21,6 +23,7 @@ type simulateFlags struct {
 	truth  string
 	acked  string
 	length time.Duration
+	hl7    tlsfiles.Client
 }
 
 func newSimulate() *cobra.Command {
@@ -42,6 +45,10 @@ message that was acknowledged to the list of acknowledgements.`,
 	flags.IntVar(&c.Devices, "devices", 50, "devices")
 	flags.DurationVar(&c.Interval, "interval", 10*time.Second, "time between two reports of a device")
 	flags.StringVar(&c.HL7, "hl7", "", "host:port of a gateway's HL7 listener")
+	flags.StringVar(&f.hl7.CAFile, "hl7.ca_file", "", "authority of the HL7 listener's certificate; this or the next speaks TLS")
+	flags.StringVar(&f.hl7.CertFile, "hl7.cert_file", "", "certificate to show to the HL7 listener")
+	flags.StringVar(&f.hl7.KeyFile, "hl7.key_file", "", "its key")
+	flags.BoolVar(&c.HL7Release2, "hl7.release_2", false, "MLLP release 2")
 	flags.StringVar(&c.MQTT.URL, "mqtt", "", "URL of a broker, such as tcp://127.0.0.1:1883")
 	flags.StringVar(&c.Site, "site", "main", "site in the MQTT topics")
 	flags.StringVar(&c.Gateway, "gateway", "edge-1", "gateway in the MQTT topics")
@@ -71,6 +78,12 @@ func runSimulate(ctx context.Context, f simulateFlags, stderr io.Writer) (err er
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, f.length)
 		defer cancel()
+	}
+	if f.hl7.On() {
+		host, _, _ := net.SplitHostPort(f.config.HL7) // simulators.New says what is wrong with it
+		if f.config.HL7TLS, err = f.hl7.Config("--hl7", host); err != nil {
+			return err
+		}
 	}
 	f.config.Log = newLog(stderr)
 	files := &outputs{}

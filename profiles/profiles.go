@@ -49,7 +49,8 @@ type Metric struct {
 func (m *Metric) Plausible(v float64) bool { return v >= m.Min && v <= m.Max }
 
 // State is one of a class's own states. Means is one of in_use, idle, off and
-// out_of_service; Wire lists the words under which it arrives in HL7.
+// out_of_service; Wire lists the words under which it arrives in HL7, and the
+// conditions that put a device into it.
 type State struct {
 	Name     string         `yaml:"name"`
 	Means    medfleet.State `yaml:"means"`

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"medfleet"
+	"medfleet/profiles"
 )
 
 // alert is one alert (PCD-04) or one event (PCD-10) while its rows are read.
@@ -142,6 +143,18 @@ func (r *reading) event(res *Result, a *alert) {
 		r.fileEvent(res, a, was, medfleet.End)
 	}
 	r.fileEvent(res, a, m, phase)
+	r.enters(res, v, m.condition.Name, phase)
+}
+
+// enters puts a device into the state that an event tells it has entered, where
+// the message does not say the state itself.
+func (r *reading) enters(res *Result, v *device, condition string, phase medfleet.Phase) {
+	if v.observed < 0 || phase == medfleet.End || phase == medfleet.Continue {
+		return
+	}
+	if value, ok := v.profile.StateOnWire(condition); ok {
+		set(&res.Observations[v.observed], profiles.StateMetric, value)
+	}
 }
 
 // unheardOf tells of a technical alert whose code no table has, of a device that

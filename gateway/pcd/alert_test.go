@@ -213,6 +213,11 @@ func TestAPumpsEvents(t *testing.T) {
 	require.Equal(t, map[string]float64{"state": state(t, "infusion_pump", "infusing")}, readings(res.Observations[0]))
 	require.Equal(t, Mark{}, res.EventMarks[0])
 
+	bare := message("20260314102650+0100", "")
+	bare = append(bare[:len(bare)-2], bare[len(bare)-1])
+	require.Equal(t, map[string]float64{"state": state(t, "infusion_pump", "infusing")}, readings(mapOne(t, newMapper(t), bare...).Observations[0]),
+		"the event says it where no status does")
+
 	// Kept back while the pump was off the network.
 	res = mapOne(t, newMapper(t), message("20260314080000+0100", "20260314075955+0100")...)
 	require.Equal(t, now-(147*60+5)*1000, res.Events[0].Time)

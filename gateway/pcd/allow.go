@@ -81,6 +81,7 @@ const (
 	obxInstance
 	obxInstanceName
 	obxInstanceID
+	obxWhere
 	prtKind
 	prtInstance
 	prtSerial
@@ -221,6 +222,8 @@ var allowed = [places]rule{
 	obxInstance:      {segmentOBX, 18, 1, 0, shapeIdentity, asText, true, "device identity"},
 	obxInstanceName:  {segmentOBX, 18, 2, 0, shapeIdentity, asText, false, "device identity where the configuration says so (obx18.2)"},
 	obxInstanceID:    {segmentOBX, 18, 3, 0, shapeIdentity, asText, false, "device identity"},
+
+	obxWhere: {segmentOBX, 18, 1, rowWhere, shapePlace, asText, false, "care unit that a rack stands in, where one maker writes it"},
 
 	prtKind:     {segmentPRT, 4, 1, 0, shapeEquipment, forgotten, false, "a participation that is a device, not a person"},
 	prtInstance: {segmentPRT, 10, 1, 0, shapeIdentity, asText, false, "device identity; only where PRT-4 is EQUIP"},

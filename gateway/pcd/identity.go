@@ -287,7 +287,7 @@ func (r *reading) ownTime(v *device) medfleet.Millis {
 func (r *reading) equipment(v *device) medfleet.Equipment {
 	return medfleet.Equipment{
 		Device: v.id, Class: v.profile.Class, Model: first(v.model, r.sender.Model),
-		Site: r.mapper.site, Unit: medfleet.CareUnit(first(r.sender.Unit, r.groups[v.group].unit)),
+		Site: r.mapper.site, Unit: medfleet.CareUnit(first(r.sender.Unit, first(r.groups[v.group].unit, v.unit))),
 	}
 }
 

@@ -78,6 +78,7 @@ type device struct {
 	odd      bool              // a name was there, of no usable shape
 	model    string
 	making   making
+	unit     string          // care unit, where the device itself tells it
 	newest   medfleet.Millis // newest OBX-14 of its readings
 	demo     bool
 	useful   bool // it has readings or events for us

@@ -17,6 +17,7 @@ const (
 	rowUDI
 	rowModel
 	rowMaker
+	rowWhere // where a rack of pumps stands
 	rowFirmware
 	rowSoftware
 	rowHardware
@@ -47,7 +48,7 @@ const (
 )
 
 var rowNames = [...]string{
-	"other", "structure", "system id", "serial number", "UDI", "model", "maker", "firmware", "software", "hardware", "metric", "power", "power state", "state",
+	"other", "structure", "system id", "serial number", "UDI", "model", "maker", "place", "firmware", "software", "hardware", "metric", "power", "power state", "state",
 	"reason", "event condition", "alarm", "event", "phase", "alarm state", "priority", "alert type", "alert text", "maker's alert", "measurement",
 }
 
@@ -83,6 +84,9 @@ var equipment = [...]term{
 	{531974, "MDC_ID_PROD_SPEC_HW", rowHardware, 0},
 	{531975, "MDC_ID_PROD_SPEC_SW", rowSoftware, 0},
 	{531976, "MDC_ID_PROD_SPEC_FW", rowFirmware, 0},
+
+	{0, "MDC_ATTR_PUMP_PILLAR_DETAILS", rowWhere, 0},
+	{0, "MDC_ATTR_PILLAR_ASSEMBLY", rowOther, 0},
 
 	{67925, "MDC_ATTR_POWER_STAT", rowPower, 0},
 	{0, "MDCX_DMC_ATTR_POWER_SOURCE", rowPower, 0},

@@ -31,6 +31,7 @@ func TestBBraunARackOfPumps(t *testing.T) {
 			"OBX|5|ST|67972^MDC_ATTR_SYS_ID^MDC|1.1.0.9|5f7a1c2e-3159-5f31-be9c-86e104aaf3d1||||||F",
 			"OBX|6|ST|67925^MDC_ATTR_POWER_STAT^MDC|1.1.0.11|onBattery(1)||||||F",
 			"OBX|7|CWE|0^MDCX_DMC_ATTR_POWER_SOURCE^MDC|1.1.0.12|1^OnBattery||||||F",
+			"OBX|7|ST|0^MDC_ATTR_PUMP_PILLAR_DETAILS^MDC|1.1.0.24|0^0||||||F|||||||~~WARD C7~HOUSE^^0012210000000000^EUI-64",
 			"OBX|8|CWE|0^MDCX_DMC_ATTR_POWER_STATE^MDC|1.1.0.13|0^MDCX_DMC_ATTR_POWER_STATE_ON^MDC||||||F",
 			"OBX|9|ST|531976^MDC_ID_PROD_SPEC_FW^MDC|1.1.0.16|Pump Firmware = 2.0.7, Wifi Firmware = 1.5.1||||||F",
 			"OBX|10||65620^MDC_MOC_NCC_WIRELESS^MDC|1.1.1.0|||||||X",
@@ -43,6 +44,7 @@ func TestBBraunARackOfPumps(t *testing.T) {
 		require.Equal(t, Understood, res.Verdict, res.Reason)
 		require.Len(t, res.Observations, 1)
 		require.Equal(t, medfleet.DeviceID("P7781"), res.Observations[0].Device, "OBX-18.3 is the same for every pump")
+		require.Equal(t, medfleet.CareUnit("WARD C7"), res.Observations[0].Unit)
 		require.Equal(t, map[string]float64{"on_mains": 0, "wifi_signal": 88, "battery_runtime": 410, "battery_charge": 61, "battery_capacity": 1804},
 			readings(res.Observations[0]))
 		require.Equal(t, []Identity{{

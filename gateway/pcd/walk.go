@@ -196,6 +196,10 @@ func (r *reading) describe(d *device, i int, sub subject, at path) {
 		r.nameBy(d, fromSerial, i, inside)
 	case rowUDI:
 		r.nameBy(d, fromUDI, i, inside)
+	case rowWhere:
+		const ward = 3 // the repetitions are slots of an assembly; the third is the ward, the fourth the house
+		d.unit = first(d.unit, r.sieve.known.keep(r.sieve.nth(i, obxWhere, ward)))
+		return
 	default:
 		if sub.kind&rowMaking != 0 && !inside {
 			r.madeOf(d, i, sub.kind)

@@ -23,8 +23,8 @@ faults:
 - {model: "*", code: "99ACM:123455", condition: self_test_failed, meaning: self-test failed at start, check: the log}
 `
 
-// acme maps an alert of a device of that maker, whose tables are the user's own.
-func acme(t *testing.T, device string, rows ...string) *Result {
+// acme is a mapper that has the tables of a maker of the user's own.
+func acme(t *testing.T) *Mapper {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "faults"), 0o700))
@@ -33,6 +33,12 @@ func acme(t *testing.T, device string, rows ...string) *Result {
 	require.NoError(t, err)
 	m, err := New(Options{Profiles: set, Site: "north", Gateway: "edge-1"})
 	require.NoError(t, err)
+	return m
+}
+
+// acmeAlert maps an alert of a device of that maker.
+func acmeAlert(t *testing.T, m *Mapper, device string, rows ...string) *Result {
+	t.Helper()
 	message := append([]string{
 		header("R40", "ORU_R40", "1.4.1"), "OBR|1|A77|A77|196616^MDC_EVT_ALARM^MDC|||20260314102640+0100",
 		"OBX|1||" + device + "^MDC|1.0.0.0|||||||X|||||||ACM-1", "OBX|2|ST|67880^MDC_ATTR_ID_MODEL^MDC|1.0.0.2|Acme 700||||||F",
@@ -48,6 +54,7 @@ func alarmRow(value string) string {
 
 func TestAMakersOwnCodes(t *testing.T) {
 	const vent = "70001^MDC_DEV_SYS_PT_VENT_MDS"
+	m := acme(t)
 	for name, c := range map[string]struct {
 		rows      []string
 		condition string // empty: it stays behind
@@ -67,7 +74,8 @@ func TestAMakersOwnCodes(t *testing.T) {
 		"an odd code beside a known one":   {[]string{alarmRow("196803^E12^MDC^E12^^99ACM")}, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res := acme(t, vent, append(c.rows, facet(phaseStart), facet(typeTechnical))...)
+			m.lives.forget()
+			res := acmeAlert(t, m, vent, append(c.rows, facet(phaseStart), facet(typeTechnical))...)
 			if c.condition == "" {
 				require.Empty(t, res.Events)
 				require.NotContains(t, spoken(t, res), "Quintero")
@@ -82,6 +90,7 @@ func TestAMakersOwnCodes(t *testing.T) {
 }
 
 func TestACodeThatNobodyKnowsIsTold(t *testing.T) {
+	m := acme(t)
 	const pump, monitor = "69985^MDC_DEV_PUMP_INFUS_MDS", "69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS"
 	for name, c := range map[string]struct {
 		device string
@@ -98,7 +107,8 @@ func TestACodeThatNobodyKnowsIsTold(t *testing.T) {
 		"no code at all":                {pump, []string{alarmRow("^something^99ACM"), facet(typeTechnical)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res := acme(t, c.device, c.rows...)
+			m.lives.forget()
+			res := acmeAlert(t, m, c.device, c.rows...)
 			if c.code == "" {
 				require.Empty(t, res.Events)
 				return

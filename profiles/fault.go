@@ -11,7 +11,8 @@ import (
 
 // Fault is what a maker's own error code stands for. Model is a pattern of *
 // and ?; so may Code be. A code that is written without knowing the model
-// names the coding system it belongs to: MDIL-ALERT:5. Upper and lower case
+// names the coding system it belongs to, MDIL-ALERT:5, or is one of the
+// nomenclature as events carry it: 196802^MDC_EVT_BATT_LO. Upper and lower case
 // are alike, and a blank is an underscore. Check is the first thing a
 // technician looks at; Source says where the maker writes all this.
 type Fault struct {
@@ -191,7 +192,7 @@ func (f *Fault) check(s *Set) error {
 		return errors.New("maker and source: both are needed: what a code means is only as good as where it is written")
 	case f.Model == "":
 		return errors.New(`model: it is missing: give a pattern such as "Perfusor*"`)
-	case literals(f.Model) == 0 && !strings.Contains(f.Code, ":"):
+	case literals(f.Model) == 0 && !strings.ContainsAny(f.Code, ":^"):
 		return fmt.Errorf("model %q fits every device: name the model, or write the code with its coding system, such as MDIL-ALERT:5", f.Model)
 	case literals(f.Code) == 0:
 		return fmt.Errorf("code %q fits every code: give at least one character of it", f.Code)

@@ -3,6 +3,8 @@ package profiles_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,6 +32,28 @@ func TestEveryFaultSaysWhatToDoAndWhereThatIsWritten(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, f.Meaning, got.Meaning)
 	}
+}
+
+func TestTheNomenclaturesEventsMeanWhatTheirConditionsSay(t *testing.T) {
+	set, n := load(t), 0
+	for _, f := range set.Faults() {
+		number, refid, ok := strings.Cut(f.Code, "^")
+		if !ok {
+			continue
+		}
+		n++
+		code, err := strconv.ParseUint(number, 10, 32)
+		require.NoError(t, err)
+		for _, c := range []struct {
+			number uint32
+			refid  string
+		}{{uint32(code), ""}, {0, refid}} {
+			condition, ok := set.ConditionOf(c.number, c.refid)
+			require.True(t, ok, f.Code)
+			require.Equal(t, condition.Name, f.Condition, f.Code)
+		}
+	}
+	require.Greater(t, n, 40)
 }
 
 const table = `

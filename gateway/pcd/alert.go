@@ -123,7 +123,7 @@ func (r *reading) event(res *Result, a *alert) {
 	phase, told := a.phaseIn(r.groups[a.group].kind)
 	m, was, ok := r.follow(a, r.meaningOf(a), phase)
 	switch {
-	case !ok && told && phase != medfleet.End && r.unheardOf(res, a):
+	case !ok && told && (phase == medfleet.Start || phase == medfleet.Instant) && r.unheardOf(res, a):
 		return
 	case !ok, !told:
 		r.left(res, a)

@@ -25,6 +25,7 @@ const (
 	mshProfileName
 	mshProfileEarly
 	pv1Unit
+	pv1Bed
 	obrCode
 	obrRefID
 	obrWord
@@ -157,6 +158,7 @@ var allowed = [places]rule{
 	mshProfileEarly:   {segmentMSH, 20, 3, 0, shapeDotted, forgotten, true, "IHE profile put one field early"},
 
 	pv1Unit: {segmentPV1, 3, 1, 0, shapePlace, asText, true, "care unit; never the room or the bed"},
+	pv1Bed:  {segmentPV1, 3, 3, 0, shapePlace, forgotten, false, "looked up in the table of a sender that names its devices by nothing else"},
 
 	obrCode:    {segmentOBR, 4, 1, 0, shapeCode, forgotten, true, "alert, device management or waveform"},
 	obrRefID:   {segmentOBR, 4, 2, 0, shapeRefID, forgotten, true, "alert, device management or waveform"},

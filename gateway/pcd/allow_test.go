@@ -27,8 +27,10 @@ func TestTheAllowListIsWhole(t *testing.T) {
 		require.NotEmpty(t, a.Shape)
 		require.LessOrEqual(t, a.Field, maxField)
 		require.NotContains(t, []string{"PID", "PD1", "NK1", "PV2", "GT1", "NTE", "AL1", "DG1"}, a.Segment)
-		if a.Segment == "PV1" {
-			require.Equal(t, "PV1-3.1", a.Where(), "nothing of a visit but the care unit")
+		if a.Segment == "PV1" && a.Where() != "PV1-3.1" {
+			require.Equal(t, "PV1-3.3", a.Where(), "nothing of a visit but where it is")
+			require.Equal(t, fates[forgotten], a.Fate, "and of that only the care unit stays")
+			require.False(t, a.Letter)
 		}
 		if a.Segment == "OBX" && a.Field == 5 {
 			require.NotEmpty(t, a.Rows, "%s: values are read in named rows only", a.Where())

@@ -48,8 +48,8 @@ type Sender struct {
 	Match Match  `yaml:"match,omitempty"`
 	// Identity says what names a device: one of obx18.1, obx18.2, obx18.3,
 	// sysid, serial, udi, prt10.1, prt20, msh3.1, msh3.2, msh4.1, peer (the address
-	// a device connects from), or several joined by +. Empty: the most trustworthy
-	// of what is in the message.
+	// a device connects from), bed (PV1-3.3, which must be in Aliases), or several
+	// joined by +. Empty: the most trustworthy of what is in the message.
 	Identity string `yaml:"identity,omitempty"`
 	// Rack says what names the device that all devices of the sender stand in, by
 	// the same words as Identity: msh3.2 where the sender is a rack. Empty: none,
@@ -78,6 +78,7 @@ type sender struct {
 	Sender
 	prefix   netip.Prefix
 	identity []source
+	byTable  bool // what the identity says is only looked up
 	rack     []source
 	profile  *profiles.Profile
 	zone     *time.Location
@@ -124,6 +125,9 @@ func (c Sender) compile(set *profiles.Set) (sender, error) {
 			errs = append(errs, fmt.Errorf("time_zone %q: not known here: use an IANA name such as Europe/Berlin", c.TimeZone))
 		}
 		s.zoned = true
+	}
+	if s.byTable = slices.Contains(s.identity, fromBed); s.byTable && len(c.Aliases) == 0 {
+		errs = append(errs, fmt.Errorf("identity %q: a bed names a device by the table only: give aliases, such as {\"ICU-4\": MON-0004}", c.Identity))
 	}
 	errs = append(errs, s.compileAliases(), s.checkPrefix(set))
 	return s, errors.Join(errs...)

@@ -30,6 +30,7 @@ const (
 	fromApplicationID
 	fromFacility
 	fromPeer // the address of the connection: a device's where it connects itself
+	fromBed  // PV1-3.3: names a device by the table of aliases only
 )
 
 // trust is the order in which the sources are believed when the configuration
@@ -43,7 +44,7 @@ var sourceNames = [...]struct {
 	{"obx18.1", fromInstance}, {"obx18.2", fromInstanceName}, {"obx18.3", fromInstanceID},
 	{"sysid", fromSystemID}, {"serial", fromSerial}, {"udi", fromUDI},
 	{"prt10.1", fromPRT}, {"prt20", fromPRTSerial},
-	{"msh3.1", fromApplication}, {"msh3.2", fromApplicationID}, {"msh4.1", fromFacility}, {"peer", fromPeer},
+	{"msh3.1", fromApplication}, {"msh3.2", fromApplicationID}, {"msh4.1", fromFacility}, {"peer", fromPeer}, {"bed", fromBed},
 }
 
 // parseIdentity reads the template of a key, such as msh3.2+obx18.1.
@@ -78,6 +79,7 @@ func sourceList() string {
 // Reasons why a message is for us and yet of no use.
 const (
 	noName      = "no device identity: OBX-18 of the device's row, MDC_ATTR_SYS_ID, serial number, UDI, PRT-10 and PRT-20 are all empty: set `identity` for this sender"
+	noBed       = "no device identity: the bed is not in the table `aliases` of this sender"
 	noTemplate  = "no device identity: a field that `identity` of this sender names is empty"
 	oddName     = "no usable device identity: the one that is there is too long, has odd characters or no digit: set `identity` for this sender to another field"
 	severalName = "no device identity: the rows of one device carry different OBX-18, so they name its modules: set `identity` for this sender"
@@ -149,7 +151,7 @@ func (r *reading) resolve(name string) medfleet.DeviceID {
 	if name == "" {
 		return ""
 	}
-	if id, ok := r.sender.aliases[name]; ok {
+	if id, ok := r.sender.aliases[name]; ok || r.sender.byTable {
 		return id
 	}
 	id := medfleet.DeviceID(name)
@@ -208,6 +210,8 @@ func (r *reading) part(v *device, s source) string {
 		return r.sieve.text(0, mshFacility)
 	case fromPeer:
 		return r.address()
+	case fromBed:
+		return r.groups[v.group].bed
 	}
 	return v.names[s]
 }
@@ -300,6 +304,8 @@ func (r *reading) nameless(v *device) string {
 		return oddName
 	case v.several:
 		return severalName
+	case r.sender.byTable:
+		return noBed
 	case len(r.sender.identity) > 0:
 		return noTemplate
 	}

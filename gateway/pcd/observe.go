@@ -182,7 +182,7 @@ func (r *reading) channel(v *device, row *row) {
 	if r.stale(row) {
 		return
 	}
-	if v.id == "" && v.profile == v.implied {
+	if v.id == "" && v.profile == v.implied && r.sender.profile == nil {
 		r.unnamed = true // a patient's measurements, and we only guess what takes them
 		return
 	}

@@ -38,6 +38,7 @@ type group struct {
 	kind     groupKind
 	at       medfleet.Millis // OBR-7 or OBR-8, 0 if there is none
 	unit     string
+	bed      string // of the same PV1; read only where the sender's configuration asks for it
 	instance string // PRT-10 after the OBR itself
 	serial   string // PRT-20 likewise
 }

@@ -126,6 +126,7 @@ func TestConfigurationErrorsNameTheKeyAndTheRemedy(t *testing.T) {
 		`answer "never"`:              {[]Sender{{Name: "a", Answer: "never"}}, "auto, original or enhanced"},
 		`aliases["7"]: device id "`:   {[]Sender{{Name: "a", Aliases: map[string]string{"7": "P 7"}}}, "up to 64 letters"},
 		`unit "4W\n"`:                 {[]Sender{{Name: "a", Unit: "4W\n"}}, "up to 32 letters"},
+		`identity "bed"`:              {[]Sender{{Name: "a", Identity: "bed"}}, "give aliases"},
 		`rack "obx17"`:                {[]Sender{{Name: "a", Rack: "obx17"}}, "msh3.2"},
 		`prefix: class "kettle"`:      {[]Sender{{Name: "a", Prefix: map[medfleet.Class]string{"kettle": "K"}}}, "infusion_pump"},
 		`prefix["infusion_pump"] "I `: {[]Sender{{Name: "a", Prefix: map[medfleet.Class]string{"infusion_pump": "I "}}}, "1 to 8 letters"},

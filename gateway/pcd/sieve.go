@@ -358,6 +358,20 @@ func (s *sieve) parent(i int) (id, space []byte) {
 	return nil, nil
 }
 
+// bed reads the bed of a PV1: the component, or its first part where a maker adds
+// numbers of its own.
+func (s *sieve) bed(i int) string {
+	v, ok := s.value(i, pv1Bed, 1)
+	if !ok {
+		return ""
+	}
+	b := s.decode(v.Subcomponent(1))
+	if !s.open && !shapes[allowed[pv1Bed].shape].is(b) {
+		return ""
+	}
+	return s.known.keep(b)
+}
+
 // join gives the parts as one string.
 func (s *sieve) join(parts ...string) string {
 	from := len(s.decoded)

@@ -9,20 +9,22 @@ import (
 // walk goes through the segments once: it finds the groups, the devices in
 // them, what names those, and which rows belong to whom.
 func (r *reading) walk(res *Result) {
-	unit, last := "", segmentMSH
+	unit, bed, last := "", "", segmentMSH
 	for i := range r.sieve.count() {
 		kind := r.sieve.kind(i)
 		switch kind {
 		case segmentPatient:
-			unit = "" // another patient's devices follow, perhaps elsewhere
+			unit, bed = "", "" // another patient's devices follow, perhaps elsewhere
 			res.Dropped.Segments++
 		case segmentPV1:
-			unit = r.sieve.text(i, pv1Unit)
+			if unit = r.sieve.text(i, pv1Unit); r.sender.byTable {
+				bed = r.sieve.bed(i)
+			}
 		case segmentOBR:
-			r.groups = append(r.groups, group{segment: i, kind: r.groupKindOf(i), at: r.reportTime(i), unit: unit})
+			r.groups = append(r.groups, group{segment: i, kind: r.groupKindOf(i), at: r.reportTime(i), unit: unit, bed: bed})
 		case segmentOBX:
 			if len(r.groups) == 0 {
-				r.groups = append(r.groups, group{segment: -1, kind: r.looseKind(), unit: unit}) // OBX without OBR
+				r.groups = append(r.groups, group{segment: -1, kind: r.looseKind(), unit: unit, bed: bed}) // OBX without OBR
 			}
 			r.observation(res, i)
 		case segmentPRT:

@@ -83,8 +83,13 @@ func (e *Explanation) left(s *sieve, i int) {
 
 // listed says that the allow-list names a place. Below the field only the location
 // is told apart: what else stands beside a code that is read is its coding system.
+// A bed and the ids of alerts are only compared, and left behind all the same.
 func listed(kind segmentKind, field, component int) bool {
 	for p := range allowed {
+		switch place(p) {
+		case pv1Bed, obrAlertID, obrAlertSpace, obrParentID, obrParent:
+			continue
+		}
 		r := &allowed[p]
 		if r.segment == kind && r.field == field && (kind != segmentPV1 || r.component == 0 || r.component == component) {
 			return true

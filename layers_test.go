@@ -20,6 +20,7 @@ import (
 var arrows = map[string][]string{
 	"profiles":                  {"."},
 	"record":                    {"."},
+	"spelling":                  {},
 	"spool":                     {},
 	"spool/memfile":             {"spool"},
 	"gateway":                   {".", "profiles", "record", "spool", "gateway/..."},
@@ -29,6 +30,7 @@ var arrows = map[string][]string{
 	"gateway/pcd":               {".", "profiles", "gateway/hl7"},
 	"gateway/mapping":           {".", "profiles"},
 	"gateway/mqtt":              {".", "profiles", "gateway/tlsfiles"},
+	"gateway/mqtt/foreign":      {".", "profiles", "spelling", "gateway/mapping", "gateway/mqtt"},
 	"gateway/tlsfiles":          {},
 	"gateway/tlsfiles/tlstest":  {},
 	"gateway/sparkplug":         {".", "profiles", "gateway/mapping", "gateway/mqtt", "gateway/sparkplug/payload"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"medfleet/spelling"
 )
 
 // source is a configuration file as it was read, for telling where in it
@@ -127,7 +130,7 @@ func strangeKeys(n *ast.MappingNode, t reflect.Type) []mistake {
 		key := v.Key.GetToken()
 		field, ok := known[key.Value]
 		if !ok {
-			list = append(list, at(key, fmt.Sprintf("unknown key %q%s", key.Value, nearest(key.Value, known))))
+			list = append(list, at(key, fmt.Sprintf("unknown key %q%s", key.Value, spelling.Hint(key.Value, slices.Collect(maps.Keys(known))))))
 			continue
 		}
 		list = append(list, strange(v.Value, field)...)
@@ -150,46 +153,8 @@ func keysOf(t reflect.Type, known map[string]reflect.Type) {
 	}
 }
 
-// nearest asks whether the key was meant that most letters of a word fit, or tells
-// which there are.
-func nearest(word string, known map[string]reflect.Type) string {
-	var names []string
-	best, most := "", 0.5
-	for name := range known {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if l := likeness(word, name); l > most {
-			best, most = name, l
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("; did you mean %q?", best)
-	}
-	return "; there are " + strings.Join(names, ", ")
-}
-
-// likeness is the share of neighbouring pairs of letters that two words have in
-// common (Dice's coefficient), ends counted as letters.
-func likeness(a, b string) float64 {
-	pairs := map[string]int{}
-	a, b = "^"+a+"$", "^"+b+"$"
-	for i := range len(a) - 1 {
-		pairs[a[i:i+2]]++
-	}
-	common := 0
-	for i := range len(b) - 1 {
-		if pairs[b[i:i+2]] > 0 {
-			pairs[b[i:i+2]]--
-			common++
-		}
-	}
-	return 2 * float64(common) / float64(len(a)+len(b)-2)
-}
-
 // keyed matches the key that an error of a package begins with.
-var keyed = regexp.MustCompile(`^([a-z][a-z_0-9]*(?:\.[a-z_0-9]+|\[\d+\])*)(?:, [a-z_.]+| and [a-z_.]+)?: `)
+var keyed = regexp.MustCompile(`^([a-z][a-z_0-9]*(?:\.[a-z_0-9]+|\[\d+\])*)(?:, [a-z_.]+| and [a-z_0-9.\[\]]+)?: `)
 
 // wrong gives each of the joined errors that begins with a key the place of that
 // key, or of the nearest section that is there.

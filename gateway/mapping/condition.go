@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"medfleet"
@@ -104,6 +105,18 @@ func (c Codes) Compile(set *profiles.Set) (*CodeTable, error) {
 		t.codes[code] = Code{code, declared}
 	}
 	return t, errors.Join(errs...)
+}
+
+// Conditions gives those that the table itself names, each once.
+func (t *CodeTable) Conditions() (list []*profiles.Condition) {
+	seen := map[*profiles.Condition]bool{}
+	for _, code := range slices.Sorted(maps.Keys(t.codes)) {
+		if c := t.codes[code].Condition; c != nil && !seen[c] {
+			seen[c] = true
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // Find gives what a code of a model stands for; ok is false when nobody knows it.

@@ -176,14 +176,14 @@ func lookUp[T any](table map[string]T, v Value) (found T, ok bool) {
 		found, ok = table[string(v.Text)]
 		return found, ok
 	}
-	found, ok = table[string(v.append(buffer[:0]))]
+	found, ok = table[string(v.Append(buffer[:0]))]
 	return found, ok && v.Kind != 0
 }
 
-func (v Value) text() string { return string(v.append(nil)) }
+func (v Value) text() string { return string(v.Append(nil)) }
 
-// append writes a number as people do, true or false, a word as it is.
-func (v Value) append(dst []byte) []byte {
+// Append writes a number as people do, true or false, a word as it is.
+func (v Value) Append(dst []byte) []byte {
 	switch v.Kind {
 	case Number:
 		return strconv.AppendFloat(dst, v.Number, 'f', -1, 64)

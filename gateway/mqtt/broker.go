@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -73,6 +74,7 @@ type Broker struct {
 	options BrokerOptions
 	counts  Counts
 	server  atomic.Pointer[broker.Server]
+	ended   atomic.Bool
 }
 
 // Counts are the broker's counters.
@@ -89,6 +91,9 @@ func NewBroker(o BrokerOptions) *Broker { return &Broker{options: o} }
 // Counts gives the broker's counters.
 func (b *Broker) Counts() *Counts { return &b.counts }
 
+// Up reports whether devices are served, or wait at the open listener until they are.
+func (b *Broker) Up() bool { return !b.ended.Load() }
+
 // Clients counts the devices that are connected now.
 func (b *Broker) Clients() int64 {
 	if s := b.server.Load(); s != nil {
@@ -99,6 +104,7 @@ func (b *Broker) Clients() int64 {
 
 // Run serves a listener until ctx ends and all clients are gone.
 func (b *Broker) Run(ctx context.Context, l net.Listener) error {
+	defer b.ended.Store(true)
 	capabilities := broker.NewDefaultServerCapabilities()
 	limits := b.options.Limits
 	clients := cmp.Or(limits.MaxClients, maxClients)
@@ -136,9 +142,10 @@ func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 // hook is where the broker asks us.
 type hook struct {
 	broker.HookBase
-	broker  *Broker
-	clients *broker.Clients
-	ctx     context.Context // of Run: the library's hooks have none of their own
+	broker   *Broker
+	clients  *broker.Clients
+	replaced sync.Map        // *broker.Client whose device is here on a newer connection
+	ctx      context.Context // of Run: the library's hooks have none of their own
 }
 
 func (h *hook) ID() string { return "medfleet" }
@@ -175,11 +182,17 @@ func (b *Broker) takes(topic string) bool {
 // OnSessionEstablish comes before an older connection of the same device is ended:
 // the device is here, so its last will is not due.
 func (h *hook) OnSessionEstablish(cl *broker.Client, _ packets.Packet) {
-	if older, ok := h.clients.Get(cl.ID); ok {
-		unsay(older)
+	older, ok := h.clients.Get(cl.ID)
+	if !ok {
+		return
+	}
+	h.replaced.Store(older, true)
+	if older.Closed() {
+		h.replaced.Delete(older) // nobody would any more
 	}
 }
 
+// unsay takes a last will back. It is for the goroutine that reads.
 func unsay(cl *broker.Client) { atomic.StoreUint32(&cl.Properties.Will.Flag, 0) }
 
 // OnWill keeps last wills out of the broker's memory: nobody may read them there.
@@ -190,7 +203,10 @@ func (h *hook) OnWill(_ *broker.Client, will broker.Will) (broker.Will, error) {
 
 // OnWillSent keeps what a device has left to be said when its connection ends
 // without a goodbye. The library asks nobody whether it may be said under its topic.
-func (h *hook) OnWillSent(_ *broker.Client, pk packets.Packet) {
+func (h *hook) OnWillSent(cl *broker.Client, pk packets.Packet) {
+	if _, here := h.replaced.Load(cl); here {
+		return
+	}
 	if h.ctx.Err() != nil || !h.broker.takes(pk.TopicName) {
 		return // it is the broker that ends, not the device
 	}
@@ -230,8 +246,10 @@ func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, 
 	return pk, packets.ErrRejectPacket
 }
 
-// OnDisconnect waits for what came before a device's goodbye.
+// OnDisconnect comes when a client is gone, its last will said. It waits for what
+// came before a device's goodbye.
 func (h *hook) OnDisconnect(cl *broker.Client, _ error, _ bool) {
+	h.replaced.Delete(cl)
 	_ = cl.Net.Conn.(*gate).settle() // told already, or nobody is left to be told
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ClientConfig is one of `gateway.mqtt.brokers`: an MQTT broker of the hospital.
@@ -37,8 +39,8 @@ func (f *Filter) UnmarshalYAML(unmarshal func(any) error) error {
 // Check says what is wrong with the configuration, all at once.
 func (c *ClientConfig) Check() error {
 	errs := []error{c.ServerConfig.Check()}
-	if len(c.Name) > 64 || strings.ContainsFunc(c.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		errs = append(errs, fmt.Errorf("%s.name: want at most 64 characters in one line", c.section()))
+	if !feedName(c.Feed()) {
+		errs = append(errs, fmt.Errorf("%s.name: %q is no name of a feed: want at most 48 letters, digits, blanks and . _ - : /", c.section(), c.Feed()))
 	}
 	for i, f := range c.Subscribe {
 		key := fmt.Sprintf("%s.subscribe[%d]", c.section(), i)
@@ -61,6 +63,13 @@ func (c *ClientConfig) Feed() string {
 		return s.host
 	}
 	return "broker"
+}
+
+// feedName tells names that every record can carry: the collector takes no other.
+func feedName(s string) bool {
+	return utf8.RuneCountInString(s) <= 48 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == utf8.RuneError || !unicode.IsLetter(r) && (r < '0' || r > '9') && !strings.ContainsRune(" ._-:/", r)
+	})
 }
 
 // filters gives what to subscribe to and with which QoS.

@@ -3,6 +3,7 @@ package mqtt_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -56,7 +57,9 @@ func TestAWrongConfigurationNamesItsPlaceAndTheRemedy(t *testing.T) {
 		"filter, empty":            {func(c *mqtt.ClientConfig) { c.Subscribe = topics("") }, `"" is no topic filter`},
 		"QoS 3":                    {func(c *mqtt.ClientConfig) { c.Subscribe = []mqtt.Filter{{Topic: "a", QoS: 3}} }, "brokers.subscribe[0].qos: 3"},
 		"certificates, plain text": {func(c *mqtt.ClientConfig) { c.URL, c.CAFile = "mqtt://127.0.0.1", "/nowhere" }, "use mqtts://"},
-		"a name of two lines":      {func(c *mqtt.ClientConfig) { c.Name = "a\nb" }, "brokers.name: want"},
+		"a name of two lines":      {func(c *mqtt.ClientConfig) { c.Name = "a\nb" }, "brokers.name: "},
+		"a long name":              {func(c *mqtt.ClientConfig) { c.Name = strings.Repeat("x", 49) }, "brokers.name: "},
+		"a good name":              {func(c *mqtt.ClientConfig) { c.Name = "Süd: ward 4/broker" }, ""},
 		"filters":                  {func(c *mqtt.ClientConfig) { c.Subscribe = topics("#", "+/+", "a//#", "$share/g/a") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -188,6 +188,7 @@ type ward struct {
 	t    *testing.T
 	c    paho.Client
 	seq  int
+	qos  byte
 	sent []string // acknowledged to the device: "<device> <number>"
 }
 
@@ -196,7 +197,7 @@ const wardDevices = 5
 func newWard(t *testing.T, address string) *ward {
 	o := paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID("ward").SetConnectTimeout(soon).
 		SetAutoReconnect(false).SetWriteTimeout(soon)
-	return &ward{t: t, c: connect(t, o)}
+	return &ward{t: t, c: connect(t, o), qos: 1}
 }
 
 // publishes sends n messages and waits until the broker has acknowledged them.
@@ -211,7 +212,7 @@ func (w *ward) publishes(n int) {
 		w.seq++
 		device := fmt.Sprint("pump-", w.seq%wardDevices)
 		said := fmt.Sprint(device, " ", w.seq)
-		all = append(all, pending{w.c.Publish("medfleet/v1/north/edge-1/"+device+"/status", 1, false, said), said})
+		all = append(all, pending{w.c.Publish("medfleet/v1/north/edge-1/"+device+"/status", w.qos, false, said), said})
 	}
 	for _, p := range all {
 		require.True(w.t, p.token.WaitTimeout(2*soon))
@@ -361,7 +362,7 @@ func TestNothingThatTheBrokerSavedIsLostWhenItIsKilled(t *testing.T) {
 	d := newDisk()
 	c, end := running(t, quick(d, broker.address))
 	isUp(t, c)
-	w := &ward{t: t}
+	w := &ward{t: t, qos: 1}
 	for range 5 {
 		w.c = newWard(t, broker.address).c
 		w.publishes(50)

@@ -123,9 +123,9 @@ func (c *Contract) happened(t topic, body *fastjson.Object, received medfleet.Mi
 	if err != nil {
 		return err
 	}
-	condition, ok := c.profiles.Condition(string(text(body, "condition")))
+	condition, ok := c.condition(equipment.Model, body)
 	if !ok {
-		return errors.New(`"condition" is missing or none that the profiles declare`)
+		return errors.New(`"condition" is missing or none that the profiles declare, and "code" is none that the maker of "model" is known to use`)
 	}
 	phase := medfleet.Phase(text(body, "phase"))
 	switch phase {
@@ -152,6 +152,19 @@ func (c *Contract) happened(t topic, body *fastjson.Object, received medfleet.Mi
 	e.ID = eventID(t, e, body)
 	r.Event = e
 	return nil
+}
+
+// condition finds what an event is about: as it says, or what its maker's own code
+// stands for.
+func (c *Contract) condition(model string, body *fastjson.Object) (*profiles.Condition, bool) {
+	if word := text(body, "condition"); word != nil {
+		return c.profiles.Condition(string(word))
+	}
+	fault, ok := c.profiles.FaultBytes(model, text(body, "code"))
+	if !ok {
+		return nil, false
+	}
+	return c.profiles.Condition(fault.Condition)
 }
 
 // eventID names an event by its sender, its number there and what it says: the

@@ -11,7 +11,8 @@
 // one JSON object each. Both need "class" and "time" (RFC 3339); "model",
 // "unit" and "seq" are optional. A status carries the metrics of the class's
 // profile under their names; "state" is the name of one of its states. An event
-// carries "condition" and "phase", and may carry "code" and "priority".
+// carries "condition" and "phase", and may carry "code" and "priority"; without
+// "condition" its "code" is looked up among those of the model's maker.
 //
 // "online" is {"online":true} when a device comes and {"online":false} as its last
 // will; "class" may stand beside it. A lost connection is the condition "offline":

@@ -21,7 +21,8 @@ func (a *atOnce) WaitDurable(context.Context, uint64) error { return nil }
 // BenchmarkTakeStatus is what the gateway itself does with an MQTT message of 260
 // bytes between the library that brings it and the spool.
 func BenchmarkTakeStatus(b *testing.B) {
-	k := newMQTTKeeper(newKeeper("edge-1", &atOnce{}, &atOnce{}), nil, new(Counts), set(), "north")
+	g := &Gateway{keeper: newKeeper("edge-1", &atOnce{}, &atOnce{})}
+	k := g.newMQTTKeeper("mqtt", &Options{Config: Config{ID: "edge-1", Site: "north"}, Profiles: set()}, nil)
 	topics, payloads := make([]string, 1000), make([][]byte, 1000)
 	for i := range topics {
 		topics[i] = fmt.Sprintf("medfleet/v1/north/edge-1/pump-%04d/status", i)

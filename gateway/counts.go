@@ -13,4 +13,5 @@ type Counts struct {
 	NotKept       atomic.Uint64 // not acknowledged: the disk did not take it
 	Dropped       atomic.Uint64 // keys, rows and segments that are not about equipment
 	Implausible   atomic.Uint64 // values that cannot be right
+	UnknownCodes  atomic.Uint64 // error codes that no table has
 }

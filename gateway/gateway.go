@@ -21,7 +21,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"medfleet/gateway/mqtt"
 	"medfleet/gateway/uplink"
 	"medfleet/profiles"
 	"medfleet/record"
@@ -51,7 +50,6 @@ type Gateway struct {
 	counts            Counts
 	streams           []*uplink.Stream
 	sources           []source
-	sparkplug         []SparkplugFeed
 	closers           []func() error
 }
 
@@ -149,33 +147,7 @@ func (g *Gateway) stream(name string, log *spool.Log, o Options) error {
 // build makes the sources that the configuration asks for. This is the one place
 // where a way in is added.
 func (g *Gateway) build(o Options) error {
-	if o.MQTTAt != nil {
-		k := newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site)
-		k.feed = "mqtt"
-		secure, err := o.MQTT.TLS.Config("gateway.mqtt.tls")
-		if err != nil {
-			return err
-		}
-		b := mqtt.NewBroker(mqtt.BrokerOptions{
-			User: o.MQTT.User, Password: o.MQTT.Password, TLS: secure, Limits: o.MQTT.Limits, Log: o.Log, Taker: k,
-		})
-		g.sources = append(g.sources, source{
-			name:  k.feed,
-			run:   func(ctx context.Context) error { return b.Run(ctx, o.MQTTAt) },
-			up:    func() bool { return true },
-			heard: k.heard.time, messages: k.heard.messages,
-		})
-	}
-	for _, broker := range o.MQTT.Brokers {
-		k := newMQTTKeeper(g.keeper, g.dead, &g.counts, o.Profiles, o.Site)
-		k.feed = "mqtt " + broker.Name
-		c, err := mqtt.NewClient(mqtt.ClientOptions{ClientConfig: broker, Log: o.Log, Taker: k})
-		if err != nil {
-			return err
-		}
-		g.sources = append(g.sources, source{name: k.feed, run: c.Run, up: c.Up, heard: k.heard.time, messages: k.heard.messages})
-	}
-	if err := g.buildSparkplug(o); err != nil {
+	if err := g.buildMQTT(o); err != nil {
 		return err
 	}
 	return g.buildHL7(o)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"medfleet/gateway/mqtt"
-	"medfleet/gateway/sparkplug"
+	"medfleet/gateway/mqtt/foreign"
 	"medfleet/gateway/tlsfiles"
 )
 
@@ -21,15 +21,18 @@ type MQTTConfig struct {
 	TLS    tlsfiles.Server `yaml:"tls"`    // of the gateway's own broker
 	Limits mqtt.Limits     `yaml:"limits"` // likewise
 
-	Brokers []mqtt.ClientConfig `yaml:"brokers"` // the hospital's own brokers
-
-	Sparkplug []sparkplug.Config `yaml:"sparkplug"` // brokers at which Sparkplug B edge nodes speak
+	Brokers  []mqtt.ClientConfig `yaml:"brokers"`  // the hospital's own brokers
+	Mappings []foreign.Mapping   `yaml:"mappings"` // what other makers' messages are to us
 }
 
 // Check completes the configuration and says what is wrong with it; gateway is the
 // gateway's id.
 func (c *MQTTConfig) Check(gateway string) error {
-	return errors.Join(c.TLS.Check("gateway.mqtt.tls"), c.Limits.Check("gateway.mqtt.limits"), c.checkBrokers(gateway), c.checkSparkplug(gateway))
+	var err error
+	if c.User != "" && c.Password == "" {
+		err = errors.New("gateway.mqtt.password_file: missing: a user without a password keeps nobody out")
+	}
+	return errors.Join(err, c.TLS.Check("gateway.mqtt.tls"), c.Limits.Check("gateway.mqtt.limits"), c.checkBrokers(gateway))
 }
 
 // checkBrokers completes each broker's configuration and says what is wrong.

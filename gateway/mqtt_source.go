@@ -9,7 +9,7 @@ import (
 
 	"medfleet"
 	"medfleet/gateway/mqtt"
-	"medfleet/profiles"
+	"medfleet/gateway/mqtt/foreign"
 	"medfleet/record"
 )
 
@@ -22,18 +22,26 @@ type mqttKeeper struct {
 	counts  *Counts
 	readers sync.Pool
 	heard   lastHeard
+
+	others     *foreign.Set // nil for none
+	foreigners sync.Pool
 }
 
-func newMQTTKeeper(k *keeper, dead *deadLetters, counts *Counts, set *profiles.Set, site string) *mqttKeeper {
+// newMQTTKeeper gives the keeper of one feed; others are the mappings, nil for none.
+func (g *Gateway) newMQTTKeeper(feed string, o *Options, others *foreign.Set) *mqttKeeper {
 	seed := maphash.MakeSeed()
-	m := &mqttKeeper{keeper: k, site: site, dead: dead, counts: counts}
-	m.readers.New = func() any { return mqtt.NewContract(set, string(k.gateway), seed) }
+	m := &mqttKeeper{keeper: g.keeper, feed: feed, site: o.Site, dead: g.dead, counts: &g.counts, others: others}
+	m.readers.New = func() any { return mqtt.NewContract(o.Profiles, o.ID, seed) }
+	m.foreigners.New = func() any { return &foreignWorker{reader: others.NewReader()} }
 	return m
 }
 
 // Take hands a message to the spools and does not wait for them.
 func (m *mqttKeeper) Take(msg mqtt.Message, received medfleet.Millis) mqtt.Receipt {
 	m.heard.set(received)
+	if m.isForeign(msg.Topic) {
+		return m.takeForeign(msg, received)
+	}
 	r, err := m.enqueue(msg, received)
 	return &mqttReceipt{keeper: m, record: r, err: err, bytes: len(msg.Payload)}
 }

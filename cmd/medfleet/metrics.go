@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -151,6 +150,7 @@ func gatewayMetrics(g *gateway.Gateway) *figures {
 		{"medfleet_gateway_refused_messages_total", "Input that is no HL7, over a limit, or from a sender not on the list.", counter, nil, func() float64 { return float64(c.Refused.Load()) }},
 		{"medfleet_gateway_unkept_messages_total", "Messages not acknowledged because the disk did not take them.", counter, nil, func() float64 { return float64(c.NotKept.Load()) }},
 		{"medfleet_gateway_dropped_parts_total", "Segments, rows and keys dropped since they are not about equipment.", counter, nil, func() float64 { return float64(c.Dropped.Load()) }},
+		{"medfleet_gateway_unknown_codes_total", "Error codes dropped since no table has them.", counter, nil, func() float64 { return float64(c.UnknownCodes.Load()) }},
 		{"medfleet_gateway_implausible_values_total", "Values dropped since they cannot be right.", counter, nil, func() float64 { return float64(c.Implausible.Load()) }},
 	}
 	for _, name := range []string{gateway.Events, gateway.Telemetry} {
@@ -167,25 +167,5 @@ func gatewayMetrics(g *gateway.Gateway) *figures {
 			figure{"medfleet_uplink_rejected_records_total", "Records that the collector refuses for good, kept as dead letters.", counter, labels, func() float64 { return float64(sent.Rejected.Load()) }},
 		)
 	}
-	for _, f := range g.SparkplugFeeds() {
-		list = append(list, sparkplugFigures(f)...)
-	}
 	return newFigures(list)
-}
-
-// sparkplugFigures are those of one feed of Sparkplug B.
-func sparkplugFigures(f gateway.SparkplugFeed) []figure {
-	labels := []string{"feed", f.Name}
-	of := func(n *atomic.Uint64) func() float64 { return func() float64 { return float64(n.Load()) } }
-	return []figure{
-		{"medfleet_sparkplug_births_total", "Births of edge nodes and devices.", counter, labels, of(&f.Nodes.Births)},
-		{"medfleet_sparkplug_deaths_total", "Deaths of edge nodes and devices.", counter, labels, of(&f.Nodes.Deaths)},
-		{"medfleet_sparkplug_gaps_total", "Times that messages of an edge node were missing for good.", counter, labels, of(&f.Nodes.Gaps)},
-		{"medfleet_sparkplug_lost_messages_total", "Messages behind a gap, which could not be trusted.", counter, labels, of(&f.Nodes.Lost)},
-		{"medfleet_sparkplug_unborn_messages_total", "Messages of edge nodes and devices of which no birth was known.", counter, labels, of(&f.Nodes.Unborn)},
-		{"medfleet_sparkplug_rebirths_total", "Rebirths that edge nodes were asked for.", counter, labels, of(&f.Nodes.Rebirths)},
-		{"medfleet_sparkplug_strange_messages_total", "Messages of edge nodes that no mapping is for.", counter, labels, of(&f.Nodes.Strangers)},
-		{"medfleet_sparkplug_unlettered_messages_total", "Messages not understood that came too fast to be kept as dead letters.", counter, labels, of(&f.Client.Unlettered)},
-		{"medfleet_sparkplug_unkept_records_total", "Records dropped since the disk did not take them; their edge nodes are asked for a rebirth.", counter, labels, of(&f.Client.NotKept)},
-	}
 }

@@ -18,8 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet/gateway"
-	"medfleet/gateway/mqtt"
-	"medfleet/gateway/sparkplug"
 	"medfleet/profiles"
 )
 
@@ -38,17 +36,11 @@ func sample(body io.Reader, name string) string {
 func TestTheGatewaysMetricsAreWellNamed(t *testing.T) {
 	set, err := profiles.Load("")
 	require.NoError(t, err)
-	node := func(name string) sparkplug.Config {
-		return sparkplug.Config{
-			Name: name, HostID: name, ServerConfig: mqtt.ServerConfig{URL: "mqtt://127.0.0.1:1"},
-			Mappings: []sparkplug.Mapping{{Class: "infusion_pump"}},
-		}
-	}
 	e, err := openEdge(t.Context(), gateway.Options{
 		Profiles: set,
 		Config: gateway.Config{
 			ID: "edge-1", Site: "north", DataDir: t.TempDir(),
-			MQTT:   gateway.MQTTConfig{Listen: "127.0.0.1:0", Sparkplug: []sparkplug.Config{node("ward"), node("theatre")}},
+			MQTT:   gateway.MQTTConfig{Listen: "127.0.0.1:0"},
 			Uplink: gateway.UplinkConfig{URL: "http://127.0.0.1:1"},
 		},
 	}, keys{})

@@ -16,7 +16,6 @@ type Message struct {
 	Topic    string
 	Payload  []byte // not kept
 	Retained bool
-	Cut      bool // its payload was over the limit and is not here
 }
 
 // HostOptions are what a Host is made of.
@@ -27,7 +26,6 @@ type HostOptions struct {
 	Site     string
 	Reorder  time.Duration // how long a message that is early waits; 0 is 2 s
 	Limits   Limits
-	Counts   *Counts // nil: its own
 }
 
 // Limits bound what is remembered; 0 is the default.
@@ -71,7 +69,7 @@ type Host struct {
 	options HostOptions
 	plans   []*plan
 	offline *profiles.Condition
-	counts  *Counts
+	counts  Counts
 
 	nodes   map[Node]*node
 	order   []*node
@@ -95,17 +93,14 @@ func NewHost(o HostOptions) (*Host, error) {
 	}
 	o.Reorder = cmp.Or(o.Reorder, defaultReorder)
 	o.Limits.complete()
-	if o.Counts == nil {
-		o.Counts = new(Counts)
-	}
 	return &Host{
-		options: o, plans: plans, offline: offline, counts: o.Counts,
+		options: o, plans: plans, offline: offline,
 		nodes: map[Node]*node{}, ids: map[medfleet.DeviceID]*speaker{},
 	}, nil
 }
 
 // Counts gives the counters.
-func (h *Host) Counts() *Counts { return h.counts }
+func (h *Host) Counts() *Counts { return &h.counts }
 
 var errNodes = errors.New("too many edge nodes: the bound is reached")
 
@@ -126,9 +121,6 @@ func (h *Host) Take(said *Said, m Message, at time.Time) error {
 	n, err := h.node(t.node)
 	if n == nil {
 		return err
-	}
-	if m.Cut {
-		return n.unread(said, t, at, errLarge)
 	}
 	p, err := decode(m.Payload)
 	if err != nil {
@@ -235,7 +227,7 @@ func (h *Host) signs(said *Said, now time.Time) {
 		}
 		for _, s := range n.speakers {
 			if s.born && now.Sub(s.said) >= s.class.profile.Silence/signsPer-sweepTime {
-				s.alone(said, now)
+				s.alone(said, medfleet.AsMillis(now))
 			}
 		}
 	}

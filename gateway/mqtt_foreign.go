@@ -1,0 +1,173 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"medfleet"
+	"medfleet/gateway/mqtt"
+	"medfleet/gateway/mqtt/foreign"
+	"medfleet/profiles"
+	"medfleet/record"
+)
+
+// foreignWorker is what reading one message of another maker needs; it is reused.
+type foreignWorker struct {
+	reader *foreign.Reader
+	batch  batch
+}
+
+// isForeign tells messages that are read by a mapping from those of our contract.
+func (m *mqttKeeper) isForeign(topic string) bool {
+	return m.others != nil && !strings.HasPrefix(topic, mqtt.Root+"/")
+}
+
+// takeForeign hands what a message of another maker became to the spools. What of
+// it cannot be used becomes a dead letter beside the rest.
+func (m *mqttKeeper) takeForeign(msg mqtt.Message, received medfleet.Millis) mqtt.Receipt {
+	w := m.foreigners.Get().(*foreignWorker)
+	r := &foreignReceipt{mqttReceipt: mqttReceipt{keeper: m, bytes: len(msg.Payload)}}
+	said, err := readForeign(w.reader, msg, received)
+	if errors.Is(err, errPanic) {
+		r.err = err // the reader's memory may be anything: it is not used again
+		return r
+	}
+	defer m.foreigners.Put(w)
+	m.counts.Dropped.Add(uint64(said.Dropped))
+	m.counts.Implausible.Add(uint64(said.Refused))
+	m.counts.UnknownCodes.Add(uint64(said.Unknown))
+	if err != nil {
+		r.err = err
+		return r
+	}
+	if said.Lost > 0 {
+		r.trouble = fmt.Errorf("%d entries of the message: the first: %w", said.Lost, said.Trouble)
+	}
+	r.record = m.keeper.keep(w.gather(m, said, received))
+	return r
+}
+
+// gather makes a batch of what a message says.
+func (w *foreignWorker) gather(m *mqttKeeper, said *foreign.Result, received medfleet.Millis) *batch {
+	b := &w.batch
+	b.feed, b.received, b.key = m.feed, received, said.Key
+	b.observations, b.events = b.observations[:0], b.events[:0]
+	for i := range said.Observations {
+		o, mark := &said.Observations[i], said.ObservationMarks[i]
+		o.Site, o.DeviceTime = cmp.Or(o.Site, m.site), mark.DeviceTime
+		b.observations = append(b.observations, flagged[medfleet.Observation]{o, foreignFlags(mark)})
+	}
+	for i := range said.Events {
+		e, mark := &said.Events[i], said.EventMarks[i]
+		e.Site, e.DeviceTime = cmp.Or(e.Site, m.site), mark.DeviceTime
+		b.events = append(b.events, flagged[medfleet.Event]{e, foreignFlags(mark)})
+	}
+	return b
+}
+
+func foreignFlags(m foreign.Mark) (f record.Flags) {
+	if m.Retained {
+		f |= record.Retained
+	}
+	if m.Clamped {
+		f |= record.Clamped
+	}
+	return f
+}
+
+// readForeign is reader.Read, but one message that the reader cannot bear costs no
+// other.
+func readForeign(reader *foreign.Reader, msg mqtt.Message, received medfleet.Millis) (said *foreign.Result, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errPanic
+		}
+	}()
+	return reader.Read(msg, received)
+}
+
+// foreignReceipt waits for what a message became.
+type foreignReceipt struct {
+	mqttReceipt
+	trouble error // why some of it became nothing
+}
+
+// Wait returns nil when the message is in custody. What lasts at a device is told
+// when it changes, so a change that was not kept has to be told again.
+func (r *foreignReceipt) Wait(ctx context.Context) error {
+	err := r.mqttReceipt.Wait(ctx)
+	if err == nil && r.trouble != nil {
+		r.keeper.counts.NotUnderstood.Add(1)
+		err = r.keeper.dead.keep(ctx, DeadLetter{Source: "mqtt", Reason: r.trouble.Error(), Bytes: r.bytes})
+	}
+	if err != nil {
+		r.keeper.others.Forget()
+	}
+	return err
+}
+
+// mappings compiles the configured mappings; nil when there are none.
+func (c *MQTTConfig) mappings(set *profiles.Set, gateway string) (*foreign.Set, error) {
+	if len(c.Mappings) == 0 {
+		return nil, nil
+	}
+	return foreign.New(foreign.Options{Mappings: c.Mappings, Profiles: set, Gateway: gateway, Section: "gateway.mqtt.mappings"})
+}
+
+// CheckMappings says everything that is wrong with the mappings, without using
+// them: also which of them never get a message, and which subscriptions give
+// messages that nobody reads.
+func (c *MQTTConfig) CheckMappings(set *profiles.Set) error {
+	others, err := c.mappings(set, "")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	subscribed := []string{}
+	for i := range c.Brokers {
+		filters := c.Brokers[i].Subscribe
+		if len(filters) == 0 {
+			filters = c.subscribe(others)
+		}
+		for j, f := range filters {
+			subscribed = append(subscribed, f.Topic)
+			if !foreign.Meet(f.Topic, mqtt.Subscription) && (others == nil || !others.Meets(f.Topic)) {
+				errs = append(errs, fmt.Errorf("gateway.mqtt.brokers[%d].subscribe[%d]: nobody reads what it gives: add a mapping for these topics to gateway.mqtt.mappings, or leave it out", i, j))
+			}
+		}
+	}
+	if others == nil || c.Listen != "" {
+		return errors.Join(errs...)
+	}
+	for i, filter := range others.Filters() {
+		if !meetsAny(filter, subscribed) {
+			errs = append(errs, fmt.Errorf("gateway.mqtt.mappings[%d].topic: no message ever comes to it: no broker's subscribe takes these topics, and mqtt.listen is not set", i))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func meetsAny(filter string, list []string) bool {
+	for _, f := range list {
+		if foreign.Meet(filter, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// subscribe gives what to subscribe to where a broker's configuration does not say:
+// our contract and all that is mapped.
+func (c *MQTTConfig) subscribe(others *foreign.Set) []mqtt.Filter {
+	filters := []mqtt.Filter{{Topic: mqtt.Subscription, QoS: 1}}
+	if others == nil {
+		return filters
+	}
+	for _, f := range others.Filters() {
+		filters = append(filters, mqtt.Filter{Topic: f, QoS: 1})
+	}
+	return filters
+}

@@ -37,10 +37,12 @@ type Devices interface {
 // Records reads what was recorded of a device. Stretches gives the state
 // intervals that touch [from, to), oldest first. Events gives at most limit
 // events, newest first, older than the cursor before, and the next cursor, empty
-// at the end.
+// at the end. So does Attachments with where a part has been and which parts a
+// device has had.
 type Records interface {
 	Stretches(ctx context.Context, id medfleet.DeviceID, from, to medfleet.Millis) ([]medfleet.Stretch, error)
 	Events(ctx context.Context, id medfleet.DeviceID, limit int, before string) ([]medfleet.Event, string, error)
+	Attachments(ctx context.Context, id medfleet.DeviceID, limit int, before string) ([]medfleet.Stay, string, error)
 }
 
 // Sample is a metric's value at a time, in the unit of the device's profile.

@@ -13,11 +13,20 @@ var (
 		State: medfleet.InUse, Native: "infusing", Since: 1772349300000, Occupied: true, InService: true,
 		FirstSeen: 1769930100000, LastSeen: 1772352895000, Gateway: "gw-4w",
 		Readings: map[string]float64{"battery_charge": 18, "on_mains": 0}, Active: []string{"battery_low"},
+		Parent: "rack-4w-2", Slot: "3", Attached: 1772100000000,
 	}
 
-	exampleEvent = medfleet.Event{
-		Equipment: exampleEquipment, ID: "b7c1f0d2a94e6b38", Time: 1772352890000, Condition: "battery_low",
-		Phase: medfleet.Start, Code: "MDC_EVT_BATT_LO", Kind: medfleet.Technical, Gateway: "gw-4w",
+	exampleStay = medfleet.Stay{
+		ID: "6f1d2c3b4a59687786950413a2b1c0de", Part: "pump-104482", Type: "MDC_DEV_PUMP_INFUS_LVP_MDS", Model: "VP-200",
+		Parent: "rack-4w-2", Slot: "3", Site: "main", From: 1772100000000, Seen: 1772351400000,
+	}
+
+	exampleEvent = Event{
+		Event: medfleet.Event{
+			Equipment: exampleEquipment, ID: "b7c1f0d2a94e6b38", Time: 1772352890000, Condition: "battery_low",
+			Phase: medfleet.Start, Code: "E-12", Kind: medfleet.Technical, Gateway: "gw-4w",
+		},
+		Meaning: "battery charge too low", Check: "plug the pump in; if it stays, look at the battery's contacts",
 	}
 
 	exampleAlarm = medfleet.Alarm{

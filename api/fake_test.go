@@ -31,6 +31,7 @@ type ward struct {
 	steps     map[string][]Transition
 	pages     []medfleet.Page
 	gates     []medfleet.Gateway
+	stays     []medfleet.Stay
 	stretches []medfleet.Stretch
 	events    []medfleet.Event
 	samples   []Sample
@@ -81,6 +82,16 @@ func (w *ward) Stretches(_ context.Context, _ medfleet.DeviceID, _, _ medfleet.M
 
 func (w *ward) Events(_ context.Context, _ medfleet.DeviceID, limit int, before string) ([]medfleet.Event, string, error) {
 	return turn(w.events, limit, before, func(e medfleet.Event) string { return e.ID }, w.err)
+}
+
+func (w *ward) Attachments(_ context.Context, id medfleet.DeviceID, limit int, before string) ([]medfleet.Stay, string, error) {
+	var stays []medfleet.Stay
+	for _, s := range w.stays {
+		if s.Part == id || s.Parent == id {
+			stays = append(stays, s)
+		}
+	}
+	return turn(stays, limit, before, func(s medfleet.Stay) string { return s.ID }, w.err)
 }
 
 func (w *ward) History(_ context.Context, _ medfleet.DeviceID, _ string, from, to medfleet.Millis, step time.Duration) ([]Sample, error) {

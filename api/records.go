@@ -17,9 +17,14 @@ func (s *Server) mountRecords() {
 	}, s.getHistory)
 	register(s, operation{
 		id: "list-events", pattern: "GET /api/v1/devices/{id}/events", tag: "devices", summary: "List a device's events, newest first",
-		about:   "Conditions that began or ended and things that happened, as the device reported them.",
-		example: list[medfleet.Event]{Items: []medfleet.Event{exampleEvent}}, errors: []int{404},
+		about:   "Conditions that began or ended and things that happened, as the device reported them. Where the maker's own error code is known, its meaning and what to check first.",
+		example: list[Event]{Items: []Event{exampleEvent}}, errors: []int{404},
 	}, s.listEvents)
+	register(s, operation{
+		id: "list-attachments", pattern: "GET /api/v1/devices/{id}/attachments", tag: "devices", summary: "List where a part has been and what parts a device has had, the latest first",
+		about:   "Modules in the slots of a monitor, pumps in a rack: which was where, from when to when. The id may be that of a part that is no device of its own, or of a rack that says nothing of itself.",
+		example: list[medfleet.Stay]{Items: []medfleet.Stay{exampleStay}}, errors: []int{404},
+	}, s.listAttachments)
 	register(s, operation{
 		id: "list-stretches", pattern: "GET /api/v1/devices/{id}/stretches", tag: "devices", summary: "Get a device's states and minutes over a time",
 		about:   "What the device was doing in [from, to), from when it was first heard and not beyond now: its state intervals without holes, and how long it was in each state. The milliseconds of all states sum to the window exactly.",
@@ -131,7 +136,14 @@ type eventsInput struct {
 	Paging
 }
 
-func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*answer[list[medfleet.Event]], error) {
+// Event is an event with what its maker says of the code.
+type Event struct {
+	medfleet.Event
+	Meaning string `json:"meaning,omitempty" doc:"what the maker's error code stands for"`
+	Check   string `json:"check,omitempty" doc:"what to look at first"`
+}
+
+func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*answer[list[Event]], error) {
 	d, err := s.device(in.ID)
 	if err != nil {
 		return nil, err
@@ -140,7 +152,32 @@ func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*answer[list[
 	if err != nil {
 		return nil, s.failed(ctx, "the events", err)
 	}
-	return listOf(events, next), nil
+	items := make([]Event, len(events))
+	for i := range events {
+		items[i].Event = events[i]
+		if f, ok := s.o.Profiles.Fault(events[i].Model, events[i].Code); ok {
+			items[i].Meaning, items[i].Check = f.Meaning, f.Check
+		}
+	}
+	return listOf(items, next), nil
+}
+
+// listAttachments answers for a part that is no device too. What has neither been
+// a part nor had one is unknown.
+func (s *Server) listAttachments(ctx context.Context, in *eventsInput) (*answer[list[medfleet.Stay]], error) {
+	id := medfleet.DeviceID(in.ID)
+	d, err := s.device(in.ID)
+	if err == nil {
+		id = d.ID
+	}
+	stays, next, wrong := s.o.Records.Attachments(ctx, id, in.Limit, in.Cursor)
+	switch {
+	case wrong != nil:
+		return nil, s.failed(ctx, "the attachments", wrong)
+	case err != nil && len(stays) == 0:
+		return nil, err
+	}
+	return listOf(stays, next), nil
 }
 
 // failed answers a reader's error: a cursor is the asker's fault, the rest is not.

@@ -81,6 +81,38 @@ func TestEventsNewestFirst(t *testing.T) {
 	require.Empty(t, second.Next)
 }
 
+func TestAnEventsCodeIsExplainedWhereItsMakerDoes(t *testing.T) {
+	w := fleet(1)
+	w.events = []medfleet.Event{
+		{ID: "e2", Equipment: medfleet.Equipment{Model: "Perfusor compact S"}, Code: "22", Condition: "device_failure", Phase: medfleet.Start},
+		{ID: "e1", Equipment: medfleet.Equipment{Model: "Perfusor compact S"}, Code: "nobody knows", Condition: "device_failure", Phase: medfleet.Start},
+	}
+	s := serve(t, testOptions(t, w))
+	l := read[list[Event]](t, s.get("/api/v1/devices/pump-000/events"))
+	require.Equal(t, "unexpected reset", l.Items[0].Meaning)
+	require.Contains(t, l.Items[0].Check, "power supply")
+	require.Empty(t, l.Items[1].Meaning+l.Items[1].Check)
+}
+
+func TestWhereAPartHasBeen(t *testing.T) {
+	w := fleet(1)
+	w.stays = []medfleet.Stay{
+		{ID: "s3", Part: "pump-000", Parent: "rack-2", Slot: "1", From: 3000, Seen: 4000},
+		{ID: "s2", Part: "NIBP-7", Parent: "MON-4", Slot: "2", From: 2000, To: 2500, Seen: 2400},
+		{ID: "s1", Part: "pump-000", Parent: "rack-1", Slot: "3", From: 1000, To: 3000, Seen: 2900},
+	}
+	s := serve(t, testOptions(t, w))
+	first := read[list[medfleet.Stay]](t, s.get("/api/v1/devices/pump-000/attachments?limit=1"))
+	require.Equal(t, w.stays[:1], first.Items)
+	second := read[list[medfleet.Stay]](t, s.get("/api/v1/devices/pump-000/attachments?limit=1&cursor="+first.Next))
+	require.Equal(t, w.stays[2:], second.Items)
+	require.Empty(t, second.Next)
+	module := read[list[medfleet.Stay]](t, s.get("/api/v1/devices/NIBP-7/attachments"))
+	require.Equal(t, w.stays[1:2], module.Items, "a module that is no device")
+	require.Equal(t, w.stays[:1], read[list[medfleet.Stay]](t, s.get("/api/v1/devices/rack-2/attachments")).Items, "a rack that is none")
+	problemOf(t, s.get("/api/v1/devices/nobody/attachments"), kindUnknownDevice)
+}
+
 func TestMinutesSumToTheWindow(t *testing.T) {
 	w := fleet(1)
 	first := medfleet.Millis(1772349300000)

@@ -43,6 +43,7 @@ func table() []route {
 		{pattern: "GET /api/v1/devices/{id}", access: role, role: medfleet.RoleViewer},
 		{pattern: "GET /api/v1/devices/{id}/history", access: role, role: medfleet.RoleViewer},
 		{pattern: "GET /api/v1/devices/{id}/events", access: role, role: medfleet.RoleViewer},
+		{pattern: "GET /api/v1/devices/{id}/attachments", access: role, role: medfleet.RoleViewer},
 		{pattern: "GET /api/v1/devices/{id}/stretches", access: role, role: medfleet.RoleViewer},
 		{pattern: "GET /api/v1/alarms", access: role, role: medfleet.RoleViewer},
 		{pattern: "GET /api/v1/alarms/{id}", access: role, role: medfleet.RoleViewer},

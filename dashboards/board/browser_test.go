@@ -294,6 +294,19 @@ func TestBoardInBrowser(t *testing.T) {
 		b.calm()
 	})
 
+	t.Run("a part leads to its frame and back", func(t *testing.T) {
+		s := newSite(t, newWorld(4).modular())
+		b := open(t, chromium, s.addr("/devices/PUMP-1001"), 1920, 1080)
+		b.shoot("part")
+		b.run(chromedp.Navigate(b.ask(`document.querySelector('[data-parent] a').href`)))
+		require.Equal(t, "MON-1002", b.ask(`document.querySelector('h1').textContent`))
+		require.Equal(t, 2, b.count(`[data-part]`))
+		b.shoot("parts")
+		b.run(chromedp.Navigate(b.ask(`document.querySelector('[data-part="PUMP-1001"] a').href`)))
+		require.Equal(t, "PUMP-1001", b.ask(`document.querySelector('h1').textContent`))
+		b.calm()
+	})
+
 	t.Run("a device's page acknowledges too", func(t *testing.T) {
 		s := newSite(t, newWorld(50).busy())
 		b := open(t, chromium, s.addr("/devices/PUMP-1013"), 1920, 1080)

@@ -24,6 +24,8 @@ type devicePage struct {
 	frame
 	Device medfleet.Device
 	Life   bool // life support
+	In     *inside
+	Parts  []partRow
 	Spans  []spanLink
 	Window string
 	From   medfleet.Millis
@@ -33,6 +35,41 @@ type devicePage struct {
 	Alarms []medfleet.Alarm
 	Events []medfleet.Event
 	Cut    bool // more events than are shown
+}
+
+// named is a device that is linked when there is a page of it: a module or a rack
+// need not be a device of its own.
+type named struct {
+	ID    medfleet.DeviceID
+	Known bool
+}
+
+// inside is where a part is.
+type inside struct {
+	Device named
+	Slot   string
+	Since  medfleet.Millis
+}
+
+type partRow struct {
+	medfleet.Stay
+	Device named
+}
+
+// parts fills in where a device is and what is in it.
+func (b *board) parts(page *devicePage) {
+	d := &page.Device
+	if d.Parent != "" {
+		page.In = &inside{b.named(d.Parent), d.Slot, d.Attached}
+	}
+	for _, s := range d.Parts {
+		page.Parts = append(page.Parts, partRow{s, b.named(s.Part)})
+	}
+}
+
+func (b *board) named(id medfleet.DeviceID) named {
+	_, ok := b.Devices.Device(id)
+	return named{id, ok}
 }
 
 type spanLink struct {
@@ -79,6 +116,7 @@ func (b *board) device(w http.ResponseWriter, r *http.Request) {
 
 func (b *board) devicePage(ctx context.Context, d medfleet.Device, s span) (devicePage, error) {
 	page := devicePage{frame: b.frame("device", string(d.ID)), Device: d}
+	b.parts(&page)
 	from, to := s.window(page.At, d.FirstSeen)
 	page.From, page.Window = from, "last "+s.Title
 	if page.At.Sub(from) < s.Length {

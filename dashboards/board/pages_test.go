@@ -157,6 +157,29 @@ func TestDevicePage(t *testing.T) {
 	})
 }
 
+func TestDevicePageShowsPartsAndPlace(t *testing.T) {
+	w := newWorld(4).modular()
+	rack := w.get(t, "/devices/MON-1002").Body.String()
+	require.Contains(t, text(rack), "Parts in it now")
+	require.Regexp(t, `1 NIBP-7 MPM-12 MDC_DEV_METER_PRESS_BLD_NONINV_VMD .*2 h 0 min ago.*10 PUMP-1001`, text(rack))
+	require.Contains(t, rack, `<a href="/devices/PUMP-1001">PUMP-1001</a>`)
+	require.NotContains(t, rack, `href="/devices/NIBP-7"`, "a module is no device: there is no page of it")
+	pump := w.get(t, "/devices/PUMP-1001").Body.String()
+	require.Regexp(t, `In MON-1002 , slot 10 since `, text(pump))
+	require.Contains(t, pump, `<a href="/devices/MON-1002">MON-1002</a>`)
+	require.NotContains(t, text(pump), "Parts")
+	alone := w.get(t, "/devices/VENT-1004").Body.String()
+	require.NotContains(t, text(alone), "Parts")
+	require.NotContains(t, alone, "data-parent")
+}
+
+func TestDevicePageExplainsAMakersCode(t *testing.T) {
+	w := newWorld(4).modular()
+	page := text(w.get(t, "/devices/PUMP-1001").Body.String())
+	require.Contains(t, page, "device failure 22 unexpected reset Check first: battery and power supply, then the main board")
+	require.NotContains(t, page, "E-NEW unexpected")
+}
+
 func TestDeviceJustHeard(t *testing.T) {
 	w := newWorld(1)
 	w.devices[0].FirstSeen = w.start.Add(-3 * time.Minute)

@@ -156,6 +156,14 @@ func (b *board) conditionTitle(name string) string {
 	return strings.ReplaceAll(name, "_", " ")
 }
 
+// fault finds what a maker says of an event's code, nil if it is not known.
+func (b *board) fault(e medfleet.Event) *profiles.Fault {
+	if f, ok := b.Profiles.Fault(e.Model, e.Code); ok {
+		return f
+	}
+	return nil
+}
+
 // clock writes a time in the board's zone: the time of day, with the day before
 // it when that is not today.
 func (b *board) clock(m medfleet.Millis) template.HTML {
@@ -183,6 +191,7 @@ func (b *board) words() template.FuncMap {
 		"class":     b.classTitle,
 		"condition": b.conditionTitle,
 		"clock":     b.clock,
+		"fault":     b.fault,
 		"age":       func(m medfleet.Millis) string { return age(time.Since(m.Time())) },
 		"open":      func(s medfleet.AlarmState) bool { return s.Open() },
 	}

@@ -114,6 +114,23 @@ func (w *world) busy() *world {
 	return w
 }
 
+// modular puts a pump and a module into a monitor, and makes the pump report codes.
+func (w *world) modular() *world {
+	pump, mon := &w.devices[0], &w.devices[1]
+	pump.Model = "Perfusor compact S"
+	pump.Parent, pump.Slot, pump.Attached = mon.ID, "10", w.start.Add(-3*time.Hour)
+	mon.Parts = []medfleet.Stay{
+		{ID: "1", Part: "NIBP-7", Type: "MDC_DEV_METER_PRESS_BLD_NONINV_VMD", Model: "MPM-12", Parent: mon.ID, Slot: "1", From: w.start.Add(-2 * time.Hour), Seen: w.start.Add(-20 * time.Minute)},
+		{ID: "2", Part: pump.ID, Model: pump.Model, Parent: mon.ID, Slot: "10", From: pump.Attached, Seen: w.start.Add(-10 * time.Minute)},
+	}
+	q := medfleet.Equipment{Device: pump.ID, Class: pump.Class, Model: pump.Model}
+	w.events = append(w.events,
+		medfleet.Event{ID: "e1", Equipment: q, Time: w.start.Add(-time.Minute), Condition: "device_failure", Phase: medfleet.Start, Kind: medfleet.Technical, Text: "device failure", Code: "22"},
+		medfleet.Event{ID: "e2", Equipment: q, Time: w.start.Add(-2 * time.Minute), Condition: "device_failure", Phase: medfleet.Start, Kind: medfleet.Technical, Text: "device failure", Code: "E-NEW"},
+	)
+	return w
+}
+
 func (w *world) Device(id medfleet.DeviceID) (medfleet.Device, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -31,6 +31,7 @@ type watch struct {
 	journal  *spool.Log
 	reader   *spool.Reader
 	decoder  *record.Decoder
+	see      func(*medfleet.Sighting)
 	line     record.Line
 	sequence uint64 // of the newest record applied
 	written  uint64 // of the newest record whose consequences are in the database
@@ -40,7 +41,7 @@ type watch struct {
 }
 
 func newWatch(o *Options, r *roster.Roster, journal *spool.Log, reader *spool.Reader) *watch {
-	w := &watch{o: o, roster: r, journal: journal, reader: reader, decoder: record.NewDecoder()}
+	w := &watch{o: o, roster: r, journal: journal, reader: reader, decoder: record.NewDecoder(), see: o.Engine.See}
 	w.clock.Store(time.Now().UnixMilli())
 	return w
 }
@@ -204,13 +205,11 @@ func (w *watch) one(r spool.Record) {
 		w.tick(r.Sequence, e.Received, string(e.Stream) == roster.StartStream)
 		return
 	}
-	if s := w.roster.Apply(r.Sequence, &e, &w.line); s != nil {
-		w.o.Engine.See(s)
-	}
+	w.roster.Apply(r.Sequence, &e, &w.line, w.see)
 }
 
 func (w *watch) tick(sequence uint64, now medfleet.Millis, started bool) {
-	w.roster.Tick(sequence, now, started, w.o.Engine.See)
+	w.roster.Tick(sequence, now, started, w.see)
 	w.o.Engine.Tick(now, sequence)
 }
 

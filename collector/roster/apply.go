@@ -19,10 +19,21 @@ func (r *Roster) Hold() (release func()) {
 	return r.mu.Unlock
 }
 
-// Apply takes one record of the journal, under Hold. It gives the sighting for
-// the alarm engine, or nil when the record is about no device or says nothing
-// new; the sighting is valid until the next call.
-func (r *Roster) Apply(sequence uint64, e *record.Envelope, l *record.Line) *medfleet.Sighting {
+// Apply takes one record of the journal, under Hold. It calls see with the sighting
+// for the alarm engine, unless the record is about no device or says nothing new,
+// and then with those of the events that the roster adds of its own: a code that a
+// model never reported, an id that two devices claim. A sighting is valid during
+// the call.
+func (r *Roster) Apply(sequence uint64, e *record.Envelope, l *record.Line, see func(*medfleet.Sighting)) {
+	if s := r.apply(sequence, e, l); s != nil {
+		see(s)
+	}
+	if len(r.added) > 0 {
+		r.tellAdded(sequence, see)
+	}
+}
+
+func (r *Roster) apply(sequence uint64, e *record.Envelope, l *record.Line) *medfleet.Sighting {
 	g := r.hear(e)
 	if e.Flags&record.DuplicateSuspect != 0 {
 		r.counts.Suspects++
@@ -64,8 +75,9 @@ func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *m
 		return nil
 	}
 	d := &en.device
+	rival := r.rival(en, q, e)
 	late := at < en.observed
-	live := !late && e.Flags&notJudged == 0
+	live := !late && !rival && e.Flags&notJudged == 0
 	if late {
 		r.counts.Late++
 	}
@@ -84,7 +96,7 @@ func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *m
 			d.Readings[f.Key] = f.Number
 		}
 	}
-	if inService := e.Flags&record.NotInService == 0; inService != d.InService && e.Flags&(record.Retained|record.Historical) == 0 {
+	if inService := e.Flags&record.NotInService == 0; inService != d.InService && !rival && e.Flags&(record.Retained|record.Historical) == 0 {
 		d.InService = inService
 		r.pending.touch(d.ID)
 	}
@@ -126,7 +138,7 @@ func (r *Roster) happen(sequence uint64, e *record.Envelope, l *record.Line) *me
 	event.Device, event.Time = en.device.ID, r.plausible(event.Time)
 	r.pending.events = append(r.pending.events, received{event, e.Received, e.Flags})
 	r.pending.touch(en.device.ID)
-	live := e.Flags&notJudged == 0
+	live := e.Flags&notJudged == 0 && !en.foreign(spotOf(event.Class, event.Model, event.Site, event.Unit))
 	if live {
 		live = en.turn(&event)
 		r.switchOff(en, &event)
@@ -134,6 +146,7 @@ func (r *Roster) happen(sequence uint64, e *record.Envelope, l *record.Line) *me
 			r.through(en, w) // it is heard by another way now
 		}
 	}
+	r.learn(en, e, &event)
 	r.wake(en, e)
 	s := &r.sighting
 	s.Sequence, s.At, s.Device, s.Event, s.Live = sequence, event.Time, &en.device, &event, live

@@ -31,6 +31,7 @@ func (w *ward) dump() string {
 		`SELECT device, site, from_ms, COALESCE(to_ms, -1) AS to_ms, state, native, occupied FROM state_intervals ORDER BY device, from_ms`,
 		`SELECT id, device, class, model, site, unit, at, received, condition, phase, code, text, priority, kind, gateway, feed, flags, device_time FROM events ORDER BY id`,
 		`SELECT id, device, type, model, parent, slot, site, from_ms, COALESCE(to_ms, -1) AS to_ms, seen_ms FROM attachments ORDER BY id`,
+		`SELECT class, model, code, site, device, first_ms FROM model_codes ORDER BY class, model, code`,
 		`SELECT id, gateway, site, stream, epoch, first, last, count, from_ms, to_ms, reason FROM gaps ORDER BY id`,
 	} {
 		rows, err := w.db.Query(query)

@@ -71,6 +71,7 @@ func (r *Roster) admit(id medfleet.DeviceID, q medfleet.Equipment, e *record.Env
 		Readings: map[string]float64{}, Active: []string{},
 	}
 	r.devices[id] = en
+	r.meet(&en.device, en.device.FirstSeen)
 	r.pending.devices[id] = struct{}{}
 	r.through(en, w)
 	r.enter(en, en.known, en.device.FirstSeen)
@@ -94,6 +95,7 @@ func (r *Roster) place(en *entry, q medfleet.Equipment, w *way) {
 		return
 	}
 	d.Model, d.Site, d.Unit = q.Model, q.Site, q.Unit
+	r.meet(d, d.LastSeen)
 	r.pending.devices[d.ID] = struct{}{}
 }
 

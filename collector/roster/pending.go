@@ -17,6 +17,7 @@ type pending struct {
 	events    []received
 	gaps      []medfleet.Gap
 	stays     []medfleet.Stay
+	codes     []codeRow
 	touched   map[medfleet.DeviceID]struct{} // to be told of
 	gateways  map[string]struct{}            // likewise
 	rows      map[string]struct{}            // of gateways and their feeds, to write
@@ -48,7 +49,7 @@ func (p *pending) gateway(name string)        { p.gateways[name] = struct{}{} }
 // Waits reports whether something must be written.
 func (r *Roster) Waits() bool {
 	p := &r.pending
-	return len(p.devices)+len(p.stretches)+len(p.events)+len(p.gaps)+len(p.stays)+len(p.rows) > 0
+	return len(p.devices)+len(p.stretches)+len(p.events)+len(p.gaps)+len(p.stays)+len(p.codes)+len(p.rows) > 0
 }
 
 // Forget drops what waits: a replay has it in the database already.
@@ -58,7 +59,8 @@ func (r *Roster) Forget() {
 	clear(p.touched)
 	clear(p.gateways)
 	clear(p.rows)
-	p.stretches, p.events, p.gaps, p.stays = p.stretches[:0], p.events[:0], p.gaps[:0], p.stays[:0]
+	p.stretches, p.events, p.gaps = p.stretches[:0], p.events[:0], p.gaps[:0]
+	p.stays, p.codes = p.stays[:0], p.codes[:0]
 }
 
 // Committed tells of every change since the last call and forgets what waited.
@@ -88,6 +90,9 @@ func (r *Roster) Flush(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if err := r.writeStays(ctx, tx); err != nil {
+		return err
+	}
+	if err := r.writeCodes(ctx, tx); err != nil {
 		return err
 	}
 	return r.writeGaps(ctx, tx)

@@ -2,6 +2,7 @@ package roster_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,10 +30,14 @@ func day(rt *rapid.T) []say {
 	skewed := func() medfleet.Millis {
 		return after(now + time.Duration(rapid.SampledFrom([]int{0, 0, 0, -1, 1, -60, 60, -3600, 200, 86400, -86400}).Draw(rt, "skew"))*sec)
 	}
-	for range rapid.IntRange(1, 150).Draw(rt, "records") {
+	for range rapid.IntRange(1, 170).Draw(rt, "records") {
 		id := "p" + rapid.SampledFrom([]string{"1", "2", "3"}).Draw(rt, "pump")
 		flags := record.Flags(rapid.SampledFrom([]int{0, 0, 0, 0, int(record.Retained), int(record.NotInService), int(record.Historical), int(record.Clamped), int(record.DuplicateSuspect)}).Draw(rt, "flags"))
-		switch rapid.IntRange(-1, 9).Draw(rt, "what") {
+		switch rapid.IntRange(-2, 9).Draw(rt, "what") {
+		case -2:
+			list = append(list, reported(id, "Alpha", rapid.SampledFrom([]string{"", "E1", "E2", "E3"}).Draw(rt, "code"), skewed(), func(e *medfleet.Event, in *record.Envelope) {
+				e.Phase, in.Flags = rapid.SampledFrom(phases).Draw(rt, "phase"), flags
+			}))
 		case -1:
 			parent := rapid.SampledFrom([]string{"p3", "rack"}).Draw(rt, "parent")
 			if parent != id {
@@ -41,6 +46,7 @@ func day(rt *rapid.T) []say {
 		case 0, 1, 2, 3:
 			list = append(list, observed(id, skewed(), rapid.SampledFrom(words).Draw(rt, "state"), func(o *medfleet.Observation, e *record.Envelope) {
 				e.Flags |= flags
+				o.Unit = rapid.SampledFrom([]medfleet.CareUnit{"ICU", "ICU", "4W"}).Draw(rt, "unit")
 				if rapid.IntRange(0, 9).Draw(rt, "itself") == 0 {
 					o.Gateway, e.Gateway = "-", nil
 				}
@@ -57,7 +63,7 @@ func day(rt *rapid.T) []say {
 			}
 			list = append(list, beat(at, time.Duration(rapid.IntRange(0, 300).Draw(rt, "waits"))*sec))
 		case 6, 7, 8:
-			now += time.Duration(rapid.SampledFrom([]int{1, 5, 10, 30, 40, 130, 3600, -7, -3600}).Draw(rt, "passes")) * sec
+			now += time.Duration(rapid.SampledFrom([]int{1, 5, 10, 30, 40, 130, 3600, -7, -3600, 8 * 86400}).Draw(rt, "passes")) * sec
 			list = append(list, clock(after(now)))
 		default:
 			now += time.Duration(rapid.SampledFrom([]int{1, 20, 600}).Draw(rt, "away")) * sec
@@ -68,11 +74,11 @@ func day(rt *rapid.T) []say {
 }
 
 func (w *ward) clean(rt require.TestingT) {
-	for _, table := range []string{"devices", "state_intervals", "events", "gaps", "gateways", "feeds", "attachments"} {
+	for _, table := range []string{"devices", "state_intervals", "events", "gaps", "gateways", "feeds", "attachments", "model_codes"} {
 		_, err := w.db.Exec("DELETE FROM " + table)
 		require.NoError(rt, err)
 	}
-	w.r, w.t, w.sequence, w.quiet, w.own, w.live = newRoster(), rt, 0, nil, nil, nil
+	w.r, w.t, w.sequence, w.quiet, w.own, w.live, w.told = newRoster(), rt, 0, nil, nil, nil, nil
 }
 
 // TestTheMinutesInAllStatesSumToClockTime holds the state intervals against the
@@ -130,6 +136,7 @@ func (w *ward) whole(rt *rapid.T) (stretches int) {
 
 // TestASnapshotAndTheRestGiveTheSameRoster cuts the journal anywhere.
 func TestASnapshotAndTheRestGiveTheSameRoster(t *testing.T) {
+	told, owns := 0, map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		list := day(rt)
 		cut := rapid.IntRange(0, len(list)).Draw(rt, "cut")
@@ -146,7 +153,18 @@ func TestASnapshotAndTheRestGiveTheSameRoster(t *testing.T) {
 		require.Equal(rt, whole.quiet, half.quiet)
 		require.Equal(rt, whole.own, half.own)
 		require.Equal(rt, whole.live, half.live, "the engine is told the same")
+		require.Equal(rt, whole.told, half.told)
+		told += len(whole.told)
+		for _, t := range whole.told {
+			for _, own := range []string{"new_code", "identity_conflict"} {
+				if strings.Contains(t, own) {
+					owns[own]++
+				}
+			}
+		}
 	})
+	require.Greater(t, told, 100, "void: nothing happened")
+	require.Len(t, owns, 2, "void: the roster had nothing to say of its own: %v", owns)
 }
 
 // TestWritingInAnyPortionsGivesTheSameDatabase: how many records go into one

@@ -18,6 +18,9 @@ func (r *Roster) Recall(ctx context.Context, db *sql.DB) error {
 	if err := r.recallDevices(ctx, db); err != nil {
 		return err
 	}
+	if err := r.recallCodes(ctx, db); err != nil {
+		return err
+	}
 	return r.recallStays(ctx, db)
 }
 
@@ -87,4 +90,5 @@ func (r *Roster) Rewrite() {
 		})
 	}
 	r.rewriteStays()
+	r.rewriteCodes()
 }

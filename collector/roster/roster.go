@@ -45,12 +45,14 @@ type Roster struct {
 	direct   way // of devices that write to the collector itself
 	aliases  map[medfleet.DeviceID]medfleet.DeviceID
 	parts    parts
+	models   map[modelName]*model
 	clock    medfleet.Millis // of the newest clock record
 	started  medfleet.Millis // when the collector last started
 	shortest time.Duration   // the least time for which some device may be silent
 
 	pending  pending
 	sighting medfleet.Sighting
+	added    []added
 	silenced []*entry // of the newest tick
 	counts   Counts
 }
@@ -69,7 +71,8 @@ type Counts struct {
 func New(o Options) *Roster {
 	return &Roster{
 		o: o, devices: map[medfleet.DeviceID]*entry{}, gateways: map[string]*gateway{},
-		aliases: map[medfleet.DeviceID]medfleet.DeviceID{}, parts: newParts(), pending: newPending(), shortest: shortest(o),
+		aliases: map[medfleet.DeviceID]medfleet.DeviceID{}, parts: newParts(), models: map[modelName]*model{},
+		pending: newPending(), shortest: shortest(o),
 	}
 }
 
@@ -95,6 +98,7 @@ type entry struct {
 	active   []condition
 	recent   [16]string // ids of the newest events
 	next     int
+	claim    *claim // the id is told from two places; nil is usual
 }
 
 // known is the state a device last reported, which it returns to when it is

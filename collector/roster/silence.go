@@ -158,6 +158,7 @@ func (r *Roster) setBack(now medfleet.Millis) {
 	}
 	for _, en := range r.devices {
 		en.device.LastSeen, en.heard, en.observed = min(en.device.LastSeen, now), min(en.heard, now), min(en.observed, now)
+		en.claim = nil
 		for i := range en.active {
 			en.active[i].at = min(en.active[i].at, now)
 		}

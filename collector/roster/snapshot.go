@@ -10,7 +10,7 @@ import (
 )
 
 // The snapshot is JSON, one value per line: a head with the gateways, then devices,
-// then the stays of parts. A version reads what one before it wrote: what is not
+// then the stays of parts, then the models with their codes. A version reads what one before it wrote: what is not
 // there is empty.
 
 type head struct {
@@ -20,6 +20,7 @@ type head struct {
 	Gateways []heardGateway  `json:"gateways"`
 	Devices  int             `json:"devices"`
 	Stays    int             `json:"stays,omitempty"`
+	Models   int             `json:"models,omitempty"`
 }
 
 type heardGateway struct {
@@ -55,6 +56,7 @@ type savedDevice struct {
 	Occupied bool             `json:"known_occupied"`
 	Active   []savedCondition `json:"active"`
 	Recent   []string         `json:"recent"`
+	Claim    *claim           `json:"claim,omitempty"`
 }
 
 type savedCondition struct {
@@ -71,8 +73,11 @@ func (r *Roster) Snapshot(w io.Writer) error {
 	defer r.mu.RUnlock()
 	b := bufio.NewWriter(w)
 	encoder := json.NewEncoder(b)
-	stays := r.parts.saved()
-	h := head{Version: snapshotVersion, Clock: r.clock, Started: r.started, Devices: len(r.devices), Stays: len(stays)}
+	stays, models := r.parts.saved(), savedModels(r.models)
+	h := head{
+		Version: snapshotVersion, Clock: r.clock, Started: r.started,
+		Devices: len(r.devices), Stays: len(stays), Models: len(models),
+	}
 	for _, g := range r.gateways {
 		h.Gateways = append(h.Gateways, g.saved())
 	}
@@ -86,6 +91,11 @@ func (r *Roster) Snapshot(w io.Writer) error {
 	}
 	for i := range stays {
 		if err := encoder.Encode(&stays[i]); err != nil {
+			return fmt.Errorf("write roster: %w", err)
+		}
+	}
+	for i := range models {
+		if err := encoder.Encode(&models[i]); err != nil {
 			return fmt.Errorf("write roster: %w", err)
 		}
 	}
@@ -115,7 +125,7 @@ func (s *heardGateway) restored() *gateway {
 func (en *entry) saved() savedDevice {
 	s := savedDevice{
 		Device: en.device, Heard: en.heard, Observed: en.observed,
-		State: en.known.state, Native: en.known.native, Occupied: en.known.occupied,
+		State: en.known.state, Native: en.known.native, Occupied: en.known.occupied, Claim: en.claim,
 	}
 	for i := range en.recent {
 		if id := en.recent[(en.next+i)%len(en.recent)]; id != "" {
@@ -159,7 +169,16 @@ func (r *Roster) Restore(from io.Reader) error {
 		}
 		known.restore(&s)
 	}
-	r.parts = known
+	models := map[modelName]*model{}
+	for range h.Models {
+		var s savedModel
+		if err := decoder.Decode(&s); err != nil {
+			return fmt.Errorf("read roster: the snapshot is cut off or damaged: %w", err)
+		}
+		name, m := s.restored()
+		models[name] = m
+	}
+	r.parts, r.models = known, models
 	r.clock, r.started, r.devices = h.Clock, h.Started, devices
 	r.gateways, r.direct = map[string]*gateway{}, way{}
 	for i := range h.Gateways {
@@ -190,7 +209,10 @@ func (r *Roster) restored(s *savedDevice) *entry {
 	if !ok {
 		return nil // its class is declared no more
 	}
-	en := &entry{device: s.Device, profile: profile, heard: s.Heard, observed: s.Observed, known: known{s.State, s.Native, s.Occupied}}
+	en := &entry{
+		device: s.Device, profile: profile, heard: s.Heard, observed: s.Observed,
+		known: known{s.State, s.Native, s.Occupied}, claim: s.Claim,
+	}
 	if en.device.Readings == nil {
 		en.device.Readings = map[string]float64{}
 	}

@@ -124,6 +124,7 @@ type ward struct {
 	quiet    []string // devices whose state a tick changed
 	own      []string // gateways and feeds that a tick told of, with their readings
 	live     []bool   // of every sighting
+	told     []string // events that the engine was told of
 	decoder  *record.Decoder
 	line     record.Line
 }
@@ -153,8 +154,14 @@ func (w *ward) apply(s say) {
 		return
 	}
 	require.NoError(w.t, w.decoder.Decode(s.envelope.Line, &w.line))
-	if seen := w.r.Apply(w.sequence, &s.envelope, &w.line); seen != nil {
-		w.live = append(w.live, seen.Live)
+	w.r.Apply(w.sequence, &s.envelope, &w.line, w.saw)
+}
+
+// saw is what the engine is told.
+func (w *ward) saw(seen *medfleet.Sighting) {
+	w.live = append(w.live, seen.Live)
+	if seen.Event != nil {
+		w.told = append(w.told, fmt.Sprintf("%s %s %s %s", seen.Device.ID, seen.Event.Condition, seen.Event.Phase, seen.Event.Code))
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 // none of its kind has reported is news: in its first week everything is.
 const knownAfter = 7 * 24 * time.Hour
 
+// unknownCode is the condition of a maker's own code that no table has.
+const unknownCode = "unknown_code"
+
 // Bounds of what is known of models: input decides how many there are. Beyond
 // them nothing is told as new.
 const (
@@ -61,7 +64,7 @@ func (r *Roster) meet(d *medfleet.Device, at medfleet.Millis) {
 // learn notes a technical code and tells of it when its model never reported it
 // before. That a condition has ended is no new code: it began before we listened.
 func (r *Roster) learn(en *entry, e *record.Envelope, ev *medfleet.Event) {
-	if ev.Kind != medfleet.Technical || ev.Code == "" || e.Flags&notJudged != 0 {
+	if ev.Kind != medfleet.Technical && ev.Condition != unknownCode || ev.Code == "" || e.Flags&notJudged != 0 {
 		return
 	}
 	d := &en.device

@@ -89,6 +89,14 @@ func TestWhatIsNoNewsOfACode(t *testing.T) {
 		w.hear(begin(noon), reported("p1", "", "E1", noon), clock(then), reported("p1", "", "E9", then))
 		require.Empty(t, w.news())
 	})
+	t.Run("but a maker's code that no table has is", func(t *testing.T) {
+		w := newWard(t)
+		then := after(10 * day1)
+		w.hear(begin(noon), reported("p1", "Alpha", "E1", noon), clock(then), reported("p1", "Alpha", "E9", then, func(e *medfleet.Event, _ *record.Envelope) {
+			e.Kind, e.Condition, e.Phase = medfleet.Advisory, "unknown_code", medfleet.Instant
+		}))
+		require.Equal(t, []string{"p1 E9"}, w.news())
+	})
 	t.Run("control", func(t *testing.T) {
 		w := newWard(t)
 		then := after(10 * day1)

@@ -14,7 +14,7 @@ INSERT INTO model_codes (class, model, code, site, device, first_ms)
     SELECT class, model, '', MIN(site), MIN(id), MIN(first_seen) FROM devices WHERE model <> '' GROUP BY class, model;
 INSERT INTO model_codes (class, model, code, site, device, first_ms)
     SELECT class, model, code, MIN(site), MIN(device), MIN(at) FROM events
-    WHERE model <> '' AND code <> '' AND kind = 'technical' GROUP BY class, model, code;
+    WHERE model <> '' AND code <> '' AND (kind = 'technical' OR condition = 'unknown_code') GROUP BY class, model, code;
 
 -- +goose Down
 DROP TABLE model_codes;

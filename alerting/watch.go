@@ -72,7 +72,7 @@ func (e *Engine) apply(ctx context.Context, tx *sql.Tx, c *rules.Change) (err er
 	case rules.Reopened:
 		fresh, err = e.book.Reopen(ctx, tx, &c.Alarm)
 	case rules.Withdrawn:
-		fresh, err = e.book.Withdraw(ctx, tx, &c.Alarm, "the device is of another class now")
+		fresh, err = e.book.Withdraw(ctx, tx, &c.Alarm, "the device is of another class now, or its id stands for another device")
 	case rules.Settled:
 		return e.book.Settle(ctx, tx, c.Alarm.ID)
 	}

@@ -67,6 +67,19 @@ type Config struct {
 	Clock    time.Duration  `yaml:"clock"`    // between clock records
 	Journal  JournalConfig  `yaml:"journal"`
 	InfluxDB *influx.Config `yaml:"influxdb"` // for the history, instead of the store in the data folder
+
+	// Aliases says which device an id stands for: what two feeds call by two
+	// names is one device.
+	Aliases roster.Aliases `yaml:"aliases,omitempty"`
+}
+
+// CheckAliases says everything that is wrong with the aliases.
+func (c *Config) CheckAliases() error {
+	var errs []error
+	for _, err := range c.Aliases.Check() {
+		errs = append(errs, fmt.Errorf("collector.aliases%w", err))
+	}
+	return errors.Join(errs...)
 }
 
 // JournalConfig bounds the journal on disk.
@@ -115,6 +128,9 @@ func New(ctx context.Context, o Options) (*Collector, error) {
 	}
 	if o.Clock > maxClock {
 		return nil, fmt.Errorf("open collector: collector.clock: %s is too long to notice silence by: want at most %s", o.Clock, maxClock)
+	}
+	if err := o.CheckAliases(); err != nil {
+		return nil, fmt.Errorf("open collector: %w", err)
 	}
 	if o.Changed == nil {
 		o.Changed = func(medfleet.Change) {}

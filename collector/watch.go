@@ -100,6 +100,9 @@ func (w *watch) open(ctx context.Context) error {
 	if w.moved, err = state.Position(ctx, w.o.DB, watchReader); err != nil {
 		return err
 	}
+	if err = w.assume(ctx); err != nil {
+		return err
+	}
 	if w.sequence, err = w.load(); err != nil {
 		return err
 	}
@@ -144,7 +147,10 @@ func (w *watch) resume(ctx context.Context) error {
 	if err := w.reader.Seek(w.sequence + 1); err != nil {
 		return err
 	}
-	return w.o.Engine.Resume(ctx)
+	if err := w.o.Engine.Resume(ctx); err != nil {
+		return err
+	}
+	return w.alias(ctx)
 }
 
 func (w *watch) replay(ctx context.Context) error {

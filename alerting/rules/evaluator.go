@@ -66,11 +66,15 @@ func (v *Evaluator) Drop() {
 // live the rules judge by it. It does not allocate when nothing that a rule
 // reads has changed.
 func (v *Evaluator) See(s *medfleet.Sighting) {
+	m := moment{s.At, s.Sequence}
+	if s.Gone {
+		v.lose(s.Device.ID, m)
+		return
+	}
 	c := v.set.classes[s.Device.Class]
 	if c == nil || len(c.rules) == 0 {
 		return
 	}
-	m := moment{s.At, s.Sequence}
 	d := v.device(s.Device, c, m)
 	if s.Event != nil && (s.Event.Phase == medfleet.Start || s.Event.Phase == medfleet.Instant) {
 		d.count(s.Event)
@@ -143,13 +147,25 @@ func (v *Evaluator) device(now *medfleet.Device, c *class, m moment) *device {
 // reclass starts a device anew under another class. The rules of the old one no
 // longer hold for it.
 func (v *Evaluator) reclass(d *device, c *class, m moment) {
+	v.withdraw(d, m)
+	*d = *newDevice(d.Device, c)
+}
+
+// lose forgets a device that is no more.
+func (v *Evaluator) lose(id medfleet.DeviceID, m moment) {
+	if d := v.devices[id]; d != nil {
+		v.withdraw(d, m)
+		delete(v.devices, id)
+	}
+}
+
+func (v *Evaluator) withdraw(d *device, m moment) {
 	for i := range d.cells {
 		if d.cells[i].phase == open {
 			v.collect(d, &d.cells[i], Withdrawn, m)
 		}
 	}
 	v.unrest(d)
-	*d = *newDevice(d.Device, c)
 }
 
 // pass lets event time pass for the device's timers.

@@ -94,7 +94,7 @@ func (f *file) checkCollector() error {
 			errs = append(errs, fmt.Errorf("collector.postgres: %w", err))
 		}
 	}
-	errs = append(errs, f.checkInfluxDB())
+	errs = append(errs, f.checkInfluxDB(), f.Collector.CheckAliases())
 	host, _, err := net.SplitHostPort(f.API.Listen)
 	switch {
 	case err != nil:

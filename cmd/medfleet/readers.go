@@ -33,7 +33,7 @@ func (r readers) history(ctx context.Context, id medfleet.DeviceID, metric strin
 		return nil, fmt.Errorf("read history: device %s is not known", id)
 	}
 	return r.store.History(ctx, store.Query{
-		Measurement: string(d.Class), Metric: metric, Devices: []medfleet.DeviceID{d.ID},
+		Measurement: string(d.Class), Metric: metric, Devices: r.roster.IDs(d.ID),
 		From: from, To: to, Step: step, Limit: store.MaxSamples,
 	})
 }

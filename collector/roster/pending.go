@@ -18,6 +18,7 @@ type pending struct {
 	gaps      []medfleet.Gap
 	stays     []medfleet.Stay
 	codes     []codeRow
+	ended     []ended
 	touched   map[medfleet.DeviceID]struct{} // to be told of
 	gateways  map[string]struct{}            // likewise
 	rows      map[string]struct{}            // of gateways and their feeds, to write
@@ -49,7 +50,7 @@ func (p *pending) gateway(name string)        { p.gateways[name] = struct{}{} }
 // Waits reports whether something must be written.
 func (r *Roster) Waits() bool {
 	p := &r.pending
-	return len(p.devices)+len(p.stretches)+len(p.events)+len(p.gaps)+len(p.stays)+len(p.codes)+len(p.rows) > 0
+	return len(p.devices)+len(p.stretches)+len(p.events)+len(p.gaps)+len(p.stays)+len(p.codes)+len(p.ended)+len(p.rows) > 0
 }
 
 // Forget drops what waits: a replay has it in the database already.
@@ -60,7 +61,7 @@ func (r *Roster) Forget() {
 	clear(p.gateways)
 	clear(p.rows)
 	p.stretches, p.events, p.gaps = p.stretches[:0], p.events[:0], p.gaps[:0]
-	p.stays, p.codes = p.stays[:0], p.codes[:0]
+	p.stays, p.codes, p.ended = p.stays[:0], p.codes[:0], p.ended[:0]
 }
 
 // Committed tells of every change since the last call and forgets what waited.
@@ -77,6 +78,9 @@ func (r *Roster) Committed(changed func(medfleet.Change)) {
 // Flush writes what waits in the caller's transaction. Writing it twice is the
 // same as writing it once.
 func (r *Roster) Flush(ctx context.Context, tx *sql.Tx) error {
+	if err := r.writeEnded(ctx, tx); err != nil {
+		return err
+	}
 	if err := r.writeDevices(ctx, tx); err != nil {
 		return err
 	}
@@ -104,10 +108,27 @@ func (r *Roster) writeDevices(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO devices (id, class, model, site, unit, gateway, feed, first_seen, last_seen)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			ON CONFLICT (id) DO UPDATE SET class = excluded.class, model = excluded.model, site = excluded.site,
-				unit = excluded.unit, gateway = excluded.gateway, feed = excluded.feed, last_seen = excluded.last_seen`,
+				unit = excluded.unit, gateway = excluded.gateway, feed = excluded.feed, last_seen = excluded.last_seen,
+				first_seen = CASE WHEN excluded.first_seen < devices.first_seen THEN excluded.first_seen ELSE devices.first_seen END`,
 			d.ID, d.Class, d.Model, d.Site, d.Unit, d.Gateway, d.Feed, d.FirstSeen, d.LastSeen)
 		if err != nil {
 			return fmt.Errorf("write device %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// writeEnded takes devices off the list that are another's now, and ends the state
+// that they were in.
+func (r *Roster) writeEnded(ctx context.Context, tx *sql.Tx) error {
+	for _, e := range r.pending.ended {
+		_, err := tx.ExecContext(ctx, `UPDATE state_intervals SET to_ms = CASE WHEN from_ms > $1 THEN from_ms ELSE $1 END
+			WHERE device = $2 AND to_ms IS NULL`, e.at, e.device)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `DELETE FROM devices WHERE id = $1`, e.device)
+		}
+		if err != nil {
+			return fmt.Errorf("end device %s: %w", e.device, err)
 		}
 	}
 	return nil

@@ -86,6 +86,8 @@ func (b *bench) word(s *medfleet.Sighting, w string) {
 		b.device.Active = append(b.device.Active, value)
 	case key == "end":
 		b.device.Active = slices.DeleteFunc(b.device.Active, func(c string) bool { return c == value })
+	case key == "gone":
+		s.Gone = true
 	case key != "same":
 		b.t.Fatalf("unknown word %q", w)
 	}
@@ -142,6 +144,8 @@ func TestHowARuleLives(t *testing.T) {
 			"0s charge=15 | raised", "10s charge=25", "20s charge=?", "30s charge=31 | cleared settled"}},
 		"clear counts when expr is unknown": {map[string]string{"expr": "battery_health < 80 || battery_charge < 20", "clear": "battery_charge > 30"}, []string{
 			"0s charge=15 | raised", "10s charge=40 | cleared settled"}},
+		"what is raised for a device that is no more is withdrawn": {low("hold", "1m"), []string{
+			"0s charge=15 | raised", "10s gone | withdrawn", "20s gone", "100s tick", "200s charge=15 | raised"}},
 		"manual waits for a person": {low("clear", "manual"), []string{"0s charge=15 | raised", "10s charge=90", "1h tick", "2h charge=100"}},
 		"a return within hold continues the episode": {low("hold", "1m"), []string{
 			"0s charge=15 | raised", "10s charge=50 | cleared", "60s charge=15 | reopened", "70s charge=50 | cleared", "129s charge=50", "130s charge=50 | settled", "140s charge=15 | raised"}},

@@ -10,7 +10,7 @@ type Sighting struct {
 	Readings []Reading // what an observation said
 	Event    *Event    // what happened, if the record is an event
 	Live     bool      // false when it is late, historical or not in service: counted, but nothing is judged by it
-	Gone     bool       // the device is no more: its id stands for another. What is raised for it is withdrawn
+	Gone     bool      // the device is no more: its id stands for another. What is raised for it is withdrawn
 }
 
 // ChangeKind says what has changed.

@@ -50,6 +50,9 @@ const (
 	maxPending  = 8 // packets to a device that waits: nobody subscribes
 	// What one device sends without waiting shares a sync if it fits in here.
 	readAhead = 4 << 10
+	// Messages of all devices between broker and disk beyond which each is waited
+	// for: what the spool holds in memory has a bound.
+	maxDue = 8192
 	// A session holds nothing of ours: a device sends again what was not
 	// acknowledged. Without a bound each client id ever seen would stay in memory.
 	sessionSeconds = 300
@@ -73,6 +76,7 @@ type BrokerOptions struct {
 type Broker struct {
 	options BrokerOptions
 	counts  Counts
+	due     atomic.Int64 // messages behind gates
 	server  atomic.Pointer[broker.Server]
 	ended   atomic.Bool
 }
@@ -228,20 +232,20 @@ func (b *Broker) hand(pk packets.Packet) Receipt {
 // on to. Of a message with QoS 2 the library remembers what it has answered, also
 // for the device's next connection; so that is waited for here.
 func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, error) {
-	g := cl.Net.Conn.(*gate)
-	var ack [pubackBytes]byte
-	switch receipt := h.broker.hand(pk); pk.FixedHeader.Qos {
-	case 0:
-		g.take(cl, receipt, nil)
-	case 1:
-		g.take(cl, receipt, appendPuback(ack[:0], pk.PacketID))
-	default:
-		g.take(cl, receipt, nil)
-		if err := g.settle(); err == nil {
+	g, qos := cl.Net.Conn.(*gate), pk.FixedHeader.Qos
+	var ack []byte
+	if qos == 1 {
+		ack = appendPuback(make([]byte, 0, pubackBytes), pk.PacketID)
+	}
+	g.take(cl, h.broker.hand(pk), ack)
+	if qos == 2 || h.broker.due.Load() > maxDue {
+		switch err := g.settle(); {
+		case err != nil:
+			cl.Stop(packets.ErrServerUnavailable)
+		case qos == 2:
 			pk.FixedHeader.Retain = false // nothing of a device's stays in the broker's memory
 			return pk, nil
 		}
-		cl.Stop(packets.ErrServerUnavailable)
 	}
 	return pk, packets.ErrRejectPacket
 }

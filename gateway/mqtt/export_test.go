@@ -17,3 +17,6 @@ func (b *Broker) Serving() bool { return b.server.Load() != nil }
 
 // NewGate gives a gate before a connection.
 func NewGate(c net.Conn) net.Conn { return &gate{Conn: c} }
+
+// MaxDue is how many messages may be between devices and disk before each is waited for.
+const MaxDue = maxDue

@@ -54,6 +54,7 @@ func (g *gate) take(cl *broker.Client, r Receipt, ack []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.client = cl
+	g.broker.due.Add(1)
 	g.due = append(g.due, due{r, len(g.out)})
 	g.out = append(g.out, ack...)
 }
@@ -90,6 +91,7 @@ func (g *gate) settle() error {
 			break
 		}
 	}
+	g.broker.due.Add(-int64(len(g.due)))
 	g.broker.counts.Messages.Add(uint64(kept))
 	err := g.release(kept)
 	if g.failed != nil {

@@ -2,24 +2,29 @@ package mqtt_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"medfleet"
 	"medfleet/gateway/mqtt"
 )
 
-// greeted is a connection on which the broker has answered CONNECT.
-func greeted(t *testing.T, s station) net.Conn {
+// greeted is a connection of the device named by these bytes.
+func greeted(t *testing.T, s station, name ...byte) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	require.NoError(t, c.SetDeadline(time.Now().Add(soon)))
-	_, err = c.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01d")) // CONNECT as d
+	id := fmt.Sprintf("%02x", name)
+	_, err = c.Write(packet(0x10, append([]byte{0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60, 0, byte(len(id))}, id...)))
 	require.NoError(t, err)
 	hears(t, c, 0x20, 2, 0, 0)
 	return c
@@ -92,6 +97,42 @@ func TestWhatADeviceSaysBeforeItsGoodbyeIsKept(t *testing.T) {
 	require.Equal(t, statusTopic+" last", k.wasAsked(t))
 	k.answer(t, nil)
 	require.Eventually(t, func() bool { return s.broker.Counts().Messages.Load() == 1 }, soon, time.Millisecond)
+}
+
+// standing is a disk that does not move until it is closed.
+type standing struct {
+	moves chan struct{}
+	taken atomic.Int64
+}
+
+func (d *standing) Take(mqtt.Message, medfleet.Millis) mqtt.Receipt {
+	d.taken.Add(1)
+	return waiting(d.moves)
+}
+
+// However many devices do not wait, what is between them and a disk that stands
+// still is bounded, and all of it is acknowledged in the end.
+func TestManyDevicesThatDoNotWaitFillABoundedRoom(t *testing.T) {
+	const devices, each = 200, 60
+	d := &standing{moves: make(chan struct{})}
+	s := serve(t, mqtt.BrokerOptions{Taker: d})
+	said := publishes(slices.Repeat([]string{"x"}, each)...)
+	require.Greater(t, devices*each, mqtt.MaxDue+devices)
+	var all []net.Conn
+	for i := range devices {
+		c := greeted(t, s, byte(i))
+		_, err := c.Write(said)
+		require.NoError(t, err)
+		all = append(all, c)
+	}
+	require.Eventually(t, func() bool { return d.taken.Load() > mqtt.MaxDue }, soon, time.Millisecond)
+	require.Never(t, func() bool { return d.taken.Load() > mqtt.MaxDue+devices }, 50*time.Millisecond, 5*time.Millisecond)
+	close(d.moves)
+	for _, c := range all {
+		_, err := io.ReadFull(c, make([]byte, 4*each))
+		require.NoError(t, err)
+	}
+	require.Equal(t, uint64(devices*each), s.broker.Counts().Messages.Load())
 }
 
 // deadlines is a connection that remembers what deadlines were set.

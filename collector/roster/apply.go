@@ -100,9 +100,13 @@ func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *m
 		d.InService = inService
 		r.pending.touch(d.ID)
 	}
-	if live {
-		r.settle(en, l, at)
-	} else {
+	switch {
+	case live && r.overtaken(en, e):
+		en.reports(l)
+	case live:
+		en.reports(l)
+		r.enter(en, en.known, at)
+	default:
 		r.wake(en, e)
 	}
 	r.pending.touch(d.ID)
@@ -110,9 +114,9 @@ func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *m
 	return s
 }
 
-// settle brings a device into the state that an observation reports, or back
-// into the one it had before it fell silent.
-func (r *Roster) settle(en *entry, l *record.Line, at medfleet.Millis) {
+// reports notes the state that an observation reports; without one it is that which
+// the device had before it fell silent.
+func (en *entry) reports(l *record.Line) {
 	for i := range l.Fields {
 		if l.Fields[i].Key != profiles.StateMetric || l.Fields[i].IsText {
 			continue
@@ -121,7 +125,6 @@ func (r *Roster) settle(en *entry, l *record.Line, at medfleet.Millis) {
 			en.known = known{st.Means, st.Name, st.Occupied}
 		}
 	}
-	r.enter(en, en.known, at)
 }
 
 func (r *Roster) happen(sequence uint64, e *record.Envelope, l *record.Line) *medfleet.Sighting {
@@ -147,7 +150,9 @@ func (r *Roster) happen(sequence uint64, e *record.Envelope, l *record.Line) *me
 		}
 	}
 	r.learn(en, e, &event)
-	r.wake(en, e)
+	if !live || !r.disconnect(en, &event) {
+		r.wake(en, e)
+	}
 	s := &r.sighting
 	s.Sequence, s.At, s.Device, s.Event, s.Live = sequence, event.Time, &en.device, &event, live
 	s.Readings = s.Readings[:0]

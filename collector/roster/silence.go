@@ -175,9 +175,11 @@ func (r *Roster) silent(en *entry, now medfleet.Millis) bool {
 	}
 	silence := r.silence(en)
 	up, since := en.way.path()
+	_, told := en.offlineSince()
 	switch {
 	case !up:
 		r.blind(en, since, now)
+	case told && before == medfleet.Unheard:
 	case en.way.muteFor(silence, now):
 		r.blind(en, en.way.heard, now)
 	case before != medfleet.Unheard:

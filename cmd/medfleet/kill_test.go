@@ -64,6 +64,8 @@ type hospital struct {
 	folder             string
 	web, edgeMetrics   string
 	gateway, collector *program
+	toGateway          []*proxy // the network of the devices: MQTT, HL7
+	toCollector        *proxy
 	fleet              *simulators.Fleet
 	ended              chan error
 	stopWard           context.CancelFunc
@@ -78,13 +80,15 @@ func newHospital(t *testing.T, gatewayMode, collectorMode string) *hospital {
 	h := &hospital{folder: t.TempDir(), web: freeAddress(t), edgeMetrics: freeAddress(t), ended: make(chan error, 1)}
 	mqtt, hl7 := freeAddress(t), freeAddress(t)
 	config := filepath.Join(h.folder, configFile)
+	h.toCollector = newProxy(t, h.web, nil)
+	h.toGateway = []*proxy{newProxy(t, mqtt, nil), newProxy(t, hl7, nil)}
 	h.writeConfig(t, config, mqtt, hl7)
 	h.postAuditor(t)
 	h.collector = start(t, collectorMode, filepath.Join(h.folder, "collector.log"), arguments(collectorMode, "collector", config)...)
 	h.gateway = start(t, gatewayMode, filepath.Join(h.folder, "gateway.log"), arguments(gatewayMode, "gateway", config)...)
 	var err error
 	h.fleet, err = simulators.New(simulators.Config{
-		Devices: 50, Site: "north", MQTT: simulators.Broker{URL: "tcp://" + mqtt}, HL7: hl7, Scenario: "calm",
+		Devices: 50, Site: "north", MQTT: simulators.Broker{URL: "tcp://" + h.toGateway[0].address()}, HL7: h.toGateway[1].address(), Scenario: "calm",
 		Steady: simulators.Steady{Rate: killRate, Events: 0.5}, Drain: 20 * time.Second, Queue: 20_000,
 		Acked: func(m simulators.Message) {
 			h.mu.Lock()
@@ -131,7 +135,7 @@ gateway:
   data_dir: %[1]s/edge
   mqtt: {listen: "%[2]s"}
   hl7: {listen: "%[3]s"}
-  uplink: {url: "http://%[4]s", token: "0123456789abcdef-edge-1"}
+  uplink: {url: "http://%[6]s", token: "0123456789abcdef-edge-1"}
   metrics: {listen: "%[5]s"}
 collector:
   site: north
@@ -140,7 +144,7 @@ collector:
 api:
   listen: "%[4]s"
   gateways: [{name: edge-1, token: "0123456789abcdef-edge-1"}]
-`, h.folder, mqtt, hl7, h.web, h.edgeMetrics)
+`, h.folder, mqtt, hl7, h.web, h.edgeMetrics, h.toCollector.address())
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 }
 
@@ -159,6 +163,12 @@ func (h *hospital) killOften(t *testing.T, victim *program, times int) {
 		victim.kill(t)
 		victim.restart(t)
 	}
+	h.endWard(t)
+}
+
+// endWard lets the ward send some more and stops it.
+func (h *hospital) endWard(t *testing.T) {
+	t.Helper()
 	h.waitForAcks(t, 200)
 	h.stopWard()
 	require.NoError(t, <-h.ended)
@@ -294,13 +304,14 @@ func (h *hospital) readJournal(t *testing.T) (points map[key]int, doubled int) {
 	return points, doubled
 }
 
-// readEvents reads the table of events.
+// readEvents reads the table of events, but for those that a broker tells of a
+// device whose connection ended.
 func (h *hospital) readEvents(t *testing.T) (events map[key]int, doubled int) {
 	t.Helper()
 	db, err := state.Open(t.Context(), filepath.Join(h.folder, "center"), "")
 	require.NoError(t, err)
 	defer db.Close()
-	rows, err := db.QueryContext(t.Context(), `SELECT device, at FROM events`)
+	rows, err := db.QueryContext(t.Context(), `SELECT device, at FROM events WHERE condition <> 'offline'`)
 	require.NoError(t, err)
 	defer rows.Close()
 	events = map[key]int{}

@@ -25,6 +25,10 @@ import (
 	"medfleet/profiles"
 )
 
+// unfiltered switches the filter off. Nothing in the program sets it: it is the
+// control of a test that looks for patient data in all that the program writes.
+var unfiltered bool
+
 // Options is what a Mapper needs to know. Profiles is required.
 type Options struct {
 	Config

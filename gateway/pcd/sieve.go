@@ -55,7 +55,7 @@ type subject struct {
 }
 
 func (s *sieve) begin(m *Mapper, msg *Message) {
-	s.mapper, s.segments, s.open = m, msg.Segments(), m != nil && m.open
+	s.mapper, s.segments, s.open = m, msg.Segments(), unfiltered || m != nil && m.open
 	n := len(s.segments)
 	if cap(s.subjects) < n {
 		s.subjects = make([]subject, n)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/gateway/pcd"
 	"medfleet/record"
 	"medfleet/spool"
 	"medfleet/spool/memfile"
@@ -144,4 +146,17 @@ func TestAClockThatIsSetBackDoesNotKeepAPartFromBeingTold(t *testing.T) {
 	require.True(t, p.news(a, now))
 	require.True(t, p.news(a, now.Add(-365*24*time.Hour)))
 	require.False(t, p.news(a, now.Add(-365*24*time.Hour+time.Minute)))
+}
+
+// What a message says of parts is told through the same door as its readings.
+func TestAMessagesPartsAreGathered(t *testing.T) {
+	k, events := partsKeeper(t, spool.Options{Files: memfile.New()})
+	h := &hl7Keeper{keeper: k, seed: maphash.MakeSeed()}
+	w := &worker{feed: &hl7Feed{name: "hl7"}}
+	w.result.Attachments = []medfleet.Attachment{{Part: "NIBP-7", Parent: "MON-4", Slot: "2", Time: 1, Gateway: "edge-1"}}
+	w.result.AttachmentMarks = []pcd.Mark{{}}
+	k.takes(t, h.gather(w, 1_790_000_000_000))
+	require.Equal(t, []string{"NIBP-7=MON-4/2"}, toldIn(t, events))
+	w.result.Reset()
+	require.Empty(t, h.gather(w, 1_790_000_000_000).attachments, "the next message says nothing of them")
 }

@@ -63,8 +63,8 @@ func (c *Config) Check() error {
 		errs = append(errs, errors.New("gateway.uplink.url: missing: give the collector's address, such as http://127.0.0.1:8080"))
 	}
 	errs = append(errs, c.MQTT.Check(c.ID), c.HL7.Check())
-	if c.MQTT.Listen == "" && !c.HL7.On() && len(c.MQTT.Brokers) == 0 {
-		errs = append(errs, errors.New("gateway: nothing to listen to: set mqtt.listen, mqtt.brokers or hl7.listen"))
+	if c.MQTT.Listen == "" && !c.HL7.On() && len(c.MQTT.Brokers)+len(c.MQTT.Sparkplug) == 0 {
+		errs = append(errs, errors.New("gateway: nothing to listen to: set mqtt.listen, mqtt.brokers, mqtt.sparkplug or hl7.listen"))
 	}
 	if c.Beat > Beat {
 		errs = append(errs, fmt.Errorf("gateway.beat: %s is too long: the collector takes a gateway for gone after three of %s", c.Beat, Beat))

@@ -50,6 +50,7 @@ type Gateway struct {
 	counts            Counts
 	streams           []*uplink.Stream
 	sources           []source
+	sparkplug         []SparkplugFeed
 	closers           []func() error
 }
 
@@ -148,6 +149,9 @@ func (g *Gateway) stream(name string, log *spool.Log, o Options) error {
 // where a way in is added.
 func (g *Gateway) build(o Options) error {
 	if err := g.buildMQTT(o); err != nil {
+		return err
+	}
+	if err := g.buildSparkplug(o); err != nil {
 		return err
 	}
 	return g.buildHL7(o)

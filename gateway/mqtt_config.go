@@ -7,6 +7,7 @@ import (
 
 	"medfleet/gateway/mqtt"
 	"medfleet/gateway/mqtt/foreign"
+	"medfleet/gateway/sparkplug"
 	"medfleet/gateway/tlsfiles"
 )
 
@@ -23,6 +24,8 @@ type MQTTConfig struct {
 
 	Brokers  []mqtt.ClientConfig `yaml:"brokers"`  // the hospital's own brokers
 	Mappings []foreign.Mapping   `yaml:"mappings"` // what other makers' messages are to us
+
+	Sparkplug []sparkplug.Config `yaml:"sparkplug"` // brokers at which Sparkplug B edge nodes speak
 }
 
 // Check completes the configuration and says what is wrong with it; gateway is the
@@ -32,7 +35,7 @@ func (c *MQTTConfig) Check(gateway string) error {
 	if c.User != "" && c.Password == "" {
 		err = errors.New("gateway.mqtt.password_file: missing: a user without a password keeps nobody out")
 	}
-	return errors.Join(err, c.TLS.Check("gateway.mqtt.tls"), c.Limits.Check("gateway.mqtt.limits"), c.checkBrokers(gateway))
+	return errors.Join(err, c.TLS.Check("gateway.mqtt.tls"), c.Limits.Check("gateway.mqtt.limits"), c.checkBrokers(gateway), c.checkSparkplug(gateway))
 }
 
 // checkBrokers completes each broker's configuration and says what is wrong.

@@ -4,11 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
 	"medfleet"
 )
@@ -32,7 +29,7 @@ const DeviceTimeField = "device_time"
 // replaced, and readings that are no number are left out. The zero value is
 // ready; an Encoder is not for concurrent use.
 type Encoder struct {
-	enc lineprotocol.Encoder
+	lines lines
 }
 
 // Observation appends an observation's line to dst. Without a number in it, it
@@ -41,9 +38,7 @@ func (e *Encoder) Observation(dst []byte, o *medfleet.Observation) []byte {
 	e.start(string(o.Class))
 	e.equipment(&o.Equipment)
 	for i := range o.Readings {
-		if v, ok := lineprotocol.FloatValue(o.Readings[i].Value); ok {
-			e.enc.AddField(o.Readings[i].Metric, v)
-		}
+		e.number(o.Readings[i].Metric, o.Readings[i].Value)
 	}
 	e.from(o.Gateway, o.Feed, o.DeviceTime)
 	return e.end(dst, o.Time)
@@ -74,7 +69,7 @@ func (e *Encoder) from(gateway, feed string, deviceTime medfleet.Millis) {
 	e.text("gateway", gateway)
 	e.text("feed", feed)
 	if deviceTime != 0 {
-		e.enc.AddField(DeviceTimeField, lineprotocol.IntValue(int64(deviceTime)))
+		e.lines.whole(DeviceTimeField, int64(deviceTime))
 	}
 }
 
@@ -143,14 +138,7 @@ func (e *Encoder) Attachment(dst []byte, a *medfleet.Attachment) []byte {
 	return e.end(dst, a.Time)
 }
 
-// start begins a line. The library need not look at names and values again: names
-// are declared, tags and texts are clean.
-func (e *Encoder) start(measurement string) {
-	e.enc.SetLax(measurement != "" && plain(measurement))
-	e.enc.Reset()
-	e.enc.SetPrecision(lineprotocol.Millisecond)
-	e.enc.StartLine(measurement)
-}
+func (e *Encoder) start(measurement string) { e.lines.start(measurement) }
 
 // Times that a line can carry: it counts nanoseconds.
 const (
@@ -159,17 +147,7 @@ const (
 )
 
 // end closes the line and appends it without its newline.
-func (e *Encoder) end(dst []byte, at medfleet.Millis) []byte {
-	e.enc.EndLine(time.UnixMilli(int64(min(max(at, minTime), maxTime))))
-	if e.enc.Err() != nil {
-		return dst
-	}
-	line := e.enc.Bytes()
-	if n := len(line); n > 0 && line[n-1] == '\n' {
-		line = line[:n-1]
-	}
-	return append(dst, line...)
-}
+func (e *Encoder) end(dst []byte, at medfleet.Millis) []byte { return e.lines.end(dst, at) }
 
 // equipment writes the five tags in the order line protocol sorts them.
 func (e *Encoder) equipment(q *medfleet.Equipment) {
@@ -182,30 +160,21 @@ func (e *Encoder) equipment(q *medfleet.Equipment) {
 
 func (e *Encoder) tag(key, value string) {
 	if value = cleanTag(value); value != "" {
-		e.enc.AddTag(key, value)
+		e.lines.tag(key, value)
 	}
 }
 
 func (e *Encoder) text(key, value string) {
-	if value = cleanText(value); value == "" {
-		return
-	}
-	if v, ok := lineprotocol.StringValue(value); ok {
-		e.enc.AddField(key, v)
+	if value = cleanText(value); value != "" {
+		e.lines.text(key, value)
 	}
 }
 
-func (e *Encoder) number(key string, value float64) {
-	if v, ok := lineprotocol.FloatValue(value); ok {
-		e.enc.AddField(key, v)
-	}
-}
+func (e *Encoder) number(key string, value float64) { e.lines.number(key, value) }
 
 // count writes a whole number as an integer field; its top bit is left out,
 // since unsigned fields are not read by every InfluxDB.
-func (e *Encoder) count(key string, value uint64) {
-	e.enc.AddField(key, lineprotocol.IntValue(int64(value&math.MaxInt64)))
-}
+func (e *Encoder) count(key string, value uint64) { e.lines.whole(key, int64(value&math.MaxInt64)) }
 
 // MaxTag and MaxText bound what a device can put into a tag or a text, in bytes.
 const (

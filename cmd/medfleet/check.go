@@ -52,7 +52,7 @@ func checkConfig(cmd *cobra.Command, path string) error {
 	}
 	if f.Gateway != nil {
 		_, err := f.gateway()
-		errs = append(errs, err, f.Gateway.HL7.CheckSenders(set), f.Gateway.MQTT.CheckMappings(set))
+		errs = append(errs, err, f.Gateway.HL7.CheckSenders(set), f.Gateway.MQTT.CheckSparkplugMappings(set), f.Gateway.MQTT.CheckMappings(set))
 	}
 	if f.Collector != nil {
 		_, authErr := f.API.authenticator()

@@ -93,6 +93,14 @@ func (f *file) gateway() (gateway.Config, error) {
 		}
 		b.PasswordFile = ""
 	}
+	c.MQTT.Sparkplug = slices.Clone(c.MQTT.Sparkplug)
+	for i := range c.MQTT.Sparkplug {
+		b := &c.MQTT.Sparkplug[i]
+		if b.Password, err = secret(b.Password, b.PasswordFile, fmt.Sprintf("gateway.mqtt.sparkplug[%d].password", i)); err != nil {
+			errs = append(errs, err)
+		}
+		b.PasswordFile = ""
+	}
 	errs = append(errs, c.Check(), openTo(c))
 	return c, errors.Join(errs...)
 }

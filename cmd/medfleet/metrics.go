@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -167,5 +168,25 @@ func gatewayMetrics(g *gateway.Gateway) *figures {
 			figure{"medfleet_uplink_rejected_records_total", "Records that the collector refuses for good, kept as dead letters.", counter, labels, func() float64 { return float64(sent.Rejected.Load()) }},
 		)
 	}
+	for _, f := range g.SparkplugFeeds() {
+		list = append(list, sparkplugFigures(f)...)
+	}
 	return newFigures(list)
+}
+
+// sparkplugFigures are those of one feed of Sparkplug B.
+func sparkplugFigures(f gateway.SparkplugFeed) []figure {
+	labels := []string{"feed", f.Name}
+	of := func(n *atomic.Uint64) func() float64 { return func() float64 { return float64(n.Load()) } }
+	return []figure{
+		{"medfleet_sparkplug_births_total", "Births of edge nodes and devices.", counter, labels, of(&f.Nodes.Births)},
+		{"medfleet_sparkplug_deaths_total", "Deaths of edge nodes and devices.", counter, labels, of(&f.Nodes.Deaths)},
+		{"medfleet_sparkplug_gaps_total", "Times that messages of an edge node were missing for good.", counter, labels, of(&f.Nodes.Gaps)},
+		{"medfleet_sparkplug_lost_messages_total", "Messages behind a gap, which could not be trusted.", counter, labels, of(&f.Nodes.Lost)},
+		{"medfleet_sparkplug_unborn_messages_total", "Messages of edge nodes and devices of which no birth was known.", counter, labels, of(&f.Nodes.Unborn)},
+		{"medfleet_sparkplug_rebirths_total", "Rebirths that edge nodes were asked for.", counter, labels, of(&f.Nodes.Rebirths)},
+		{"medfleet_sparkplug_strange_messages_total", "Messages of edge nodes that no mapping is for.", counter, labels, of(&f.Nodes.Strangers)},
+		{"medfleet_sparkplug_unlettered_messages_total", "Messages not understood that came too fast to be kept as dead letters.", counter, labels, of(&f.Client.Unlettered)},
+		{"medfleet_sparkplug_unkept_records_total", "Records dropped since the disk did not take them; their edge nodes are asked for a rebirth.", counter, labels, of(&f.Client.NotKept)},
+	}
 }

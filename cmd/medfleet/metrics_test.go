@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet/gateway"
+	"medfleet/gateway/mqtt"
+	"medfleet/gateway/sparkplug"
 	"medfleet/profiles"
 )
 
@@ -36,11 +38,17 @@ func sample(body io.Reader, name string) string {
 func TestTheGatewaysMetricsAreWellNamed(t *testing.T) {
 	set, err := profiles.Load("")
 	require.NoError(t, err)
+	node := func(name string) sparkplug.Config {
+		return sparkplug.Config{
+			Name: name, HostID: name, ServerConfig: mqtt.ServerConfig{URL: "mqtt://127.0.0.1:1"},
+			Mappings: []sparkplug.Mapping{{Class: "infusion_pump"}},
+		}
+	}
 	e, err := openEdge(t.Context(), gateway.Options{
 		Profiles: set,
 		Config: gateway.Config{
 			ID: "edge-1", Site: "north", DataDir: t.TempDir(),
-			MQTT:   gateway.MQTTConfig{Listen: "127.0.0.1:0"},
+			MQTT:   gateway.MQTTConfig{Listen: "127.0.0.1:0", Sparkplug: []sparkplug.Config{node("ward"), node("theatre")}},
 			Uplink: gateway.UplinkConfig{URL: "http://127.0.0.1:1"},
 		},
 	}, keys{})

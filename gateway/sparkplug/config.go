@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +21,8 @@ type Mapping struct {
 	Match Match  `yaml:"match,omitempty"`
 	Of    string `yaml:"of,omitempty"`     // device (the default): what is behind a node; node: the metrics of the node itself
 	Named string `yaml:"device,omitempty"` // our id, from {group}, {node} and {device}; empty: {node}-{device}, or {node}
+
+	Pattern string `yaml:"device_pattern,omitempty"` // what an id looks like (a regular expression); empty: any with a digit
 
 	Class     medfleet.Class `yaml:"class,omitempty"`
 	ClassFrom *ClassFrom     `yaml:"class_from,omitempty"` // instead of class
@@ -49,6 +52,7 @@ type ClassFrom struct {
 type plan struct {
 	Mapping
 	name, unit mapping.Template
+	pattern    *regexp.Regexp
 	classes    map[medfleet.Class]*classPlan
 }
 
@@ -86,6 +90,10 @@ func (m Mapping) compile(set *profiles.Set) (*plan, error) {
 	p := &plan{Mapping: m, classes: map[medfleet.Class]*classPlan{}}
 	p.Of = cmp.Or(m.Of, ofDevice)
 	errs := []error{p.checkNames(), p.checkPatterns()}
+	var err error
+	if p.pattern, err = regexp.Compile("^(?:" + cmp.Or(m.Pattern, withDigit) + ")$"); err != nil {
+		errs = append(errs, fmt.Errorf("device_pattern: %q is no regular expression", m.Pattern))
+	}
 	classes, err := m.listed()
 	errs = append(errs, err)
 	known := make([]*profiles.Profile, 0, len(classes))
@@ -158,6 +166,9 @@ func (m Mapping) someones(classes []*profiles.Profile) error {
 	}
 	return errors.Join(errs...)
 }
+
+// withDigit is an id with a digit in it: a person's name has none.
+const withDigit = `.*[0-9].*`
 
 const (
 	ofDevice = "device"

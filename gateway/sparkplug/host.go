@@ -16,6 +16,7 @@ type Message struct {
 	Topic    string
 	Payload  []byte // not kept
 	Retained bool
+	Cut      bool // its payload was over the limit and is not here
 }
 
 // HostOptions are what a Host is made of.
@@ -26,6 +27,7 @@ type HostOptions struct {
 	Site     string
 	Reorder  time.Duration // how long a message that is early waits; 0 is 2 s
 	Limits   Limits
+	Counts   *Counts // nil: its own
 }
 
 // Limits bound what is remembered; 0 is the default.
@@ -69,7 +71,7 @@ type Host struct {
 	options HostOptions
 	plans   []*plan
 	offline *profiles.Condition
-	counts  Counts
+	counts  *Counts
 
 	nodes   map[Node]*node
 	order   []*node
@@ -93,14 +95,17 @@ func NewHost(o HostOptions) (*Host, error) {
 	}
 	o.Reorder = cmp.Or(o.Reorder, defaultReorder)
 	o.Limits.complete()
+	if o.Counts == nil {
+		o.Counts = new(Counts)
+	}
 	return &Host{
-		options: o, plans: plans, offline: offline,
+		options: o, plans: plans, offline: offline, counts: o.Counts,
 		nodes: map[Node]*node{}, ids: map[medfleet.DeviceID]*speaker{},
 	}, nil
 }
 
 // Counts gives the counters.
-func (h *Host) Counts() *Counts { return &h.counts }
+func (h *Host) Counts() *Counts { return h.counts }
 
 var errNodes = errors.New("too many edge nodes: the bound is reached")
 
@@ -121,6 +126,9 @@ func (h *Host) Take(said *Said, m Message, at time.Time) error {
 	n, err := h.node(t.node)
 	if n == nil {
 		return err
+	}
+	if m.Cut {
+		return n.unread(said, t, at, errLarge)
 	}
 	p, err := decode(m.Payload)
 	if err != nil {
@@ -227,7 +235,7 @@ func (h *Host) signs(said *Said, now time.Time) {
 		}
 		for _, s := range n.speakers {
 			if s.born && now.Sub(s.said) >= s.class.profile.Silence/signsPer-sweepTime {
-				s.alone(said, medfleet.AsMillis(now))
+				s.alone(said, now)
 			}
 		}
 	}

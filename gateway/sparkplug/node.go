@@ -81,8 +81,7 @@ func (n *node) deliver(said *Said, m held, now time.Time) error {
 		n.deviceData(said, m, now)
 	case ddeath:
 		if d := n.devices[m.topic.device]; d != nil {
-			d.born = false
-			d.turn(said, lost, medfleet.AsMillis(m.at))
+			d.gone(said, m.at)
 		}
 		n.host.counts.Deaths.Add(1)
 	}
@@ -103,7 +102,7 @@ func (n *node) deviceData(said *Said, m held, now time.Time) {
 }
 
 func (n *node) data(said *Said, s *speaker, m held, now time.Time) {
-	b := &batch{said: said, payload: m.payload, received: medfleet.AsMillis(m.at)}
+	b := &batch{said: said, payload: m.payload, at: m.at, received: medfleet.AsMillis(m.at)}
 	if s.read(b) {
 		n.host.counts.Unborn.Add(1)
 		n.want(said, now)
@@ -182,7 +181,7 @@ func (n *node) birth(said *Said, m held) error {
 	n.host.counts.Lost.Add(uint64(len(n.held)))
 	n.unborn()
 	n.born, n.next = true, uint8(m.payload.GetSeq())+1
-	n.session, n.hasSession = session(m.payload)
+	n.session, n.hasSession = bdSeq(m.payload)
 	n.answered()
 	if n.itself == nil {
 		said.drop(m.payload)
@@ -223,9 +222,8 @@ func (n *node) welcome(said *Said, s *speaker, m held) error {
 		return err
 	}
 	s.born = true
-	received := medfleet.AsMillis(m.at)
-	s.turn(said, connected, received)
-	s.read(&batch{said: said, payload: m.payload, received: received, birth: true})
+	s.turn(said, connected, m.at)
+	s.read(&batch{said: said, payload: m.payload, at: m.at, received: medfleet.AsMillis(m.at), birth: true})
 	return nil
 }
 
@@ -238,7 +236,7 @@ func (n *node) add(p *plan, device string) *speaker {
 // death takes NDEATH: the node and all its devices are not heard any more. The death
 // of a session that is over comes late and says nothing (5.4).
 func (n *node) death(said *Said, m held) {
-	if number, ok := session(m.payload); ok && n.hasSession && number != n.session {
+	if number, ok := bdSeq(m.payload); ok && n.hasSession && number != n.session {
 		n.host.counts.OldDeaths.Add(1)
 		return
 	}
@@ -247,8 +245,6 @@ func (n *node) death(said *Said, m held) {
 	n.unborn()
 	n.answered()
 	for _, s := range n.speakers {
-		if s.alive != lost {
-			s.turn(said, lost, medfleet.AsMillis(m.at))
-		}
+		s.gone(said, m.at)
 	}
 }

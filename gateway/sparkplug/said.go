@@ -15,8 +15,9 @@ type Said struct {
 	Ask          []Node // edge nodes to be asked for a rebirth
 	From         []Node // edge nodes that something above is from; one may be there twice
 
-	Dropped int // metrics that nobody has mapped, or that we cannot read
-	Refused int // values that cannot be right
+	Messages int // that were understood
+	Dropped  int // metrics that nobody has mapped, or that we cannot read
+	Refused  int // values that cannot be right
 }
 
 // Observation is a medfleet.Observation with its marks.
@@ -41,7 +42,7 @@ type Marks struct {
 func (s *Said) Reset() {
 	s.Observations, s.Events = s.Observations[:0], s.Events[:0]
 	s.Ask, s.From = s.Ask[:0], s.From[:0]
-	s.Dropped, s.Refused = 0, 0
+	s.Messages, s.Dropped, s.Refused = 0, 0, 0
 }
 
 // Nothing reports whether there is nothing to be kept.

@@ -26,6 +26,7 @@ type speaker struct {
 	born      bool               // aliases and datatypes are those of the session that is on
 	alive     life
 	said      time.Time // when it last said something that became a record
+	claimed   *node     // where a birth under the same id was refused
 }
 
 // life is whether a device is connected, as far as we know.
@@ -63,7 +64,7 @@ func housekeeping(name string) bool {
 
 var (
 	errClass   = errors.New("class is not known: the birth has no metric of the name in class_from, or its value is not among the words")
-	errID      = errors.New("device has no usable id: let `device` of its mapping make one of letters and digits")
+	errID      = errors.New("device has no usable id: let `device` of its mapping make one with a digit, or say in `device_pattern` what an id looks like")
 	errTwice   = errors.New("two devices have one id: let `device` of their mapping tell them apart, with {group}, {node} and {device}")
 	errAliases = errors.New("too many metrics with an alias: the bound for all edge nodes together is reached")
 )
@@ -83,13 +84,14 @@ func (s *speaker) identify(h *Host, p *payload.Payload) error {
 		return errClass
 	}
 	id, err := s.plan.name.Device(s.level)
-	if err != nil {
+	if err != nil || !s.plan.pattern.MatchString(string(id)) {
 		return errID
 	}
-	if other := h.ids[id]; other != nil && other != s {
+	if other := h.ids[id]; other != nil && other != s && other.born {
+		other.claimed = s.node
 		return errTwice
 	}
-	h.ids[id] = s
+	h.ids[id] = s // where it was before, it is not any more
 	s.equipment = medfleet.Equipment{Device: id, Class: s.class.profile.Class, Model: model, Site: h.options.Site}
 	if unit := s.plan.unit.Text(s.level); mapping.Place(unit) {
 		s.equipment.Unit = medfleet.CareUnit(unit)
@@ -156,6 +158,7 @@ func (s *speaker) metric(m *payload.Metric) *metric {
 type batch struct {
 	said     *Said
 	payload  *payload.Payload
+	at       time.Time // when it came
 	received medfleet.Millis
 	birth    bool
 	first    int // of said.Observations
@@ -172,7 +175,7 @@ func (s *speaker) read(b *batch) (strange bool) {
 		s.hear(b, m)
 	}
 	if b.first == len(b.said.Observations) && b.birth {
-		s.alone(b.said, b.received) // a birth says at least that it is there
+		s.alone(b.said, b.at) // a birth says at least that it is there
 	}
 	b.said.inOrder(b.first)
 	return b.strange
@@ -201,26 +204,31 @@ func (s *speaker) hear(b *batch, m *payload.Metric) {
 		b.said.Refused++
 		return
 	}
-	at, marks := b.when(m)
-	s.observe(b, known, v, stamp{at, marks})
-	s.judge(b, known, v, stamp{at, marks})
+	t := b.when(m)
+	s.observe(b, known, v, t)
+	s.judge(b, known, v, t)
 }
 
 // stamp is a time with what is to be known of it.
 type stamp struct {
-	at    medfleet.Millis
-	marks Marks
+	at     medfleet.Millis
+	device medfleet.Millis // the sender's own, where at is not it
+	marks  Marks
 }
 
 // when gives the time of a metric. In a birth all values are those of the birth's
 // time: theirs may be of long ago, and yet they hold.
-func (b *batch) when(m *payload.Metric) (medfleet.Millis, Marks) {
+func (b *batch) when(m *payload.Metric) stamp {
 	at := medfleet.Millis(b.payload.GetTimestamp())
 	if m.Timestamp != nil && (!b.birth || m.GetIsHistorical()) {
 		at = medfleet.Millis(m.GetTimestamp())
 	}
 	believed, clamped := medfleet.Believe(at, b.received)
-	return believed, Marks{Historical: m.GetIsHistorical(), Clamped: clamped}
+	t := stamp{at: believed, marks: Marks{Historical: m.GetIsHistorical(), Clamped: clamped}}
+	if clamped {
+		t.device = at
+	}
+	return t
 }
 
 // lookBack bounds the search for an observation that a reading belongs to.
@@ -239,26 +247,27 @@ func (s *speaker) observe(b *batch, known *metric, v mapping.Value, t stamp) {
 	list := b.said.Observations
 	for i := len(list) - 1; i >= max(b.first, len(list)-lookBack); i-- {
 		o := &list[i]
-		if _, twice := o.Reading(reading.Metric); o.Time == t.at && o.Marks == t.marks && !twice {
+		if _, twice := o.Reading(reading.Metric); o.Time == t.at && o.DeviceTime == t.device && o.Marks == t.marks && !twice {
 			o.Readings = append(o.Readings, reading)
 			return
 		}
 	}
 	o := b.said.observation()
 	o.Equipment, o.Time, o.Gateway, o.Marks = s.equipment, t.at, s.node.host.options.Gateway, t.marks
+	o.DeviceTime = t.device
 	o.Readings = append(o.Readings, reading)
-	s.heard(b.said, b.received)
+	s.heard(b.said, b.at)
 }
 
 // alone is a sign of life.
-func (s *speaker) alone(said *Said, now medfleet.Millis) {
+func (s *speaker) alone(said *Said, now time.Time) {
 	o := said.observation()
-	o.Equipment, o.Time, o.Gateway = s.equipment, now, s.node.host.options.Gateway
+	o.Equipment, o.Time, o.Gateway = s.equipment, medfleet.AsMillis(now), s.node.host.options.Gateway
 	s.heard(said, now)
 }
 
-func (s *speaker) heard(said *Said, now medfleet.Millis) {
-	s.said = now.Time()
+func (s *speaker) heard(said *Said, now time.Time) {
+	s.said = now
 	said.From = append(said.From, s.node.id)
 }
 
@@ -326,10 +335,10 @@ func (s *speaker) coded(b *batch, code mapping.Code, on bool, t stamp) {
 
 // tell adds an event. Its id is that of the session, the message and the place in it.
 func (s *speaker) tell(b *batch, e medfleet.Event, t stamp) {
-	e.Equipment, e.Time, e.Gateway = s.equipment, t.at, s.node.host.options.Gateway
+	e.Equipment, e.Time, e.Gateway, e.DeviceTime = s.equipment, t.at, s.node.host.options.Gateway, t.device
 	e.ID = s.eventID(&e, b.payload.GetTimestamp(), b.payload.GetSeq(), b.place)
 	b.said.Events = append(b.said.Events, Event{e, t.marks})
-	s.heard(b.said, b.received)
+	s.heard(b.said, b.at)
 }
 
 func (s *speaker) eventID(e *medfleet.Event, message, seq uint64, place int) string {
@@ -340,17 +349,32 @@ func (s *speaker) eventID(e *medfleet.Event, message, seq uint64, place int) str
 }
 
 // turn tells that the connection to a speaker is gone, or there again, by the
-// gateway's clock: that is who says so.
-func (s *speaker) turn(said *Said, to life, now medfleet.Millis) {
+// gateway's clock: that is who says so. A device that was born elsewhere since is not
+// gone because it is not here any more.
+func (s *speaker) turn(said *Said, to life, now time.Time) {
 	if s.alive == to || s.class == nil {
 		return
 	}
 	s.alive = to
+	if s.node.host.ids[s.equipment.Device] != s {
+		return
+	}
 	e := mapping.Event(s.node.host.offline, to == lost)
-	e.Equipment, e.Time, e.Gateway = s.equipment, now, s.node.host.options.Gateway
+	e.Equipment, e.Time, e.Gateway = s.equipment, medfleet.AsMillis(now), s.node.host.options.Gateway
 	e.ID = s.eventID(&e, 0, 0, 0)
 	said.Events = append(said.Events, Event{Event: e})
 	s.heard(said, now)
+}
+
+// gone is told of a death. Who was refused for bearing the same id is asked again.
+func (s *speaker) gone(said *Said, now time.Time) {
+	s.born = false
+	s.turn(said, lost, now)
+	if n := s.claimed; n != nil {
+		s.claimed = nil
+		n.unborn()
+		n.want(said, now)
+	}
 }
 
 // forget is told that what was said last was not kept: the next birth tells all of

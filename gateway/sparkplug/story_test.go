@@ -407,6 +407,7 @@ func TestTimesOfOneMessageAreHeardInTheirOrder(t *testing.T) {
 	w.take(w.node.Data(w.pump, "Battery/Charge"))
 	require.Equal(t, medfleet.AsMillis(w.now), w.said.Observations[0].Time, "a clock that was never set")
 	require.True(t, w.said.Observations[0].Clamped)
+	require.Equal(t, medfleet.Millis(1), w.said.Observations[0].DeviceTime)
 }
 
 func TestTheNodesOwnMetricsCanBeADevice(t *testing.T) {
@@ -451,10 +452,34 @@ func TestTwoDevicesWithOneIDAreNotMixed(t *testing.T) {
 	w := newWard(t, func(o *HostOptions) { o.Mappings[0].Named = "{device}" })
 	w.born()
 	other := edgenode.New("ICU", "bed8")
-	other.Add("pump1").Set("Battery/Charge", edgenode.Double(3))
+	other.Now = w.node.Now
+	pump := other.Add("pump1")
+	pump.Set("Battery/Charge", edgenode.Double(3))
 	w.take(other.Births()...)
 	require.ErrorIs(t, w.errs[0], errTwice)
 	require.Empty(t, w.said.Observations)
+
+	w.take(w.node.DeviceDeath(w.pump)) // it was carried there, and its first place has noticed now
+	require.Equal(t, []string{"offline start"}, w.events())
+	require.Equal(t, []Node{{"ICU", "bed8"}}, w.said.Ask)
+	w.take(other.Births()...)
+	require.Equal(t, []string{"offline end"}, w.events())
+	w.says("battery_charge", 3)
+	require.Empty(t, w.take(w.node.Death()).Events, "it is not gone because it is not there any more")
+	require.Equal(t, []string{"offline start"}, func() []string { w.take(other.Death()); return w.events() }())
+}
+
+func TestAnIDWithoutADigitIsNoDevices(t *testing.T) {
+	w := newWard(t, func(o *HostOptions) { o.Mappings[0].Named = "{device}" })
+	w.node.Add("Quintero").Set("Battery/Charge", edgenode.Double(3))
+	w.born()
+	require.ErrorIs(t, w.errs[0], errID)
+	require.Len(t, w.said.Observations, 1, "of the other one")
+	w = newWard(t, func(o *HostOptions) { o.Mappings[0].Pattern = "bed[0-9]-[a-z]+" })
+	w.node.Add("left").Set("Battery/Charge", edgenode.Double(3))
+	w.born()
+	require.ErrorIs(t, w.errs[0], errID, "pump1 is none of the pattern")
+	require.Equal(t, medfleet.DeviceID("bed7-left"), w.said.Observations[0].Device)
 }
 
 func TestEverythingIsBounded(t *testing.T) {
@@ -581,6 +606,7 @@ func TestMappingsThatCannotBeAreToldAllAtOnce(t *testing.T) {
 		"an unknown level":    {func(m *Mapping) { m.Named = "{bed}-{device}" }, "{bed}"},
 		"a unit's template":   {func(m *Mapping) { m.Unit = "{bed}" }, "unit"},
 		"a model's shape":     {func(m *Mapping) { m.Model = "<script>" }, "model"},
+		"an id's pattern":     {func(m *Mapping) { m.Pattern = "(" }, "device_pattern"},
 		"a pattern":           {func(m *Mapping) { m.Match.Node = "[" }, "match"},
 		"a metric":            {func(m *Mapping) { m.Metrics["x"] = mapping.Metric{Metric: "colour"} }, `metrics["x"]`},
 		"two classes": {func(m *Mapping) {

@@ -159,8 +159,8 @@ func unknown(m *payload.Metric) bool {
 	return false
 }
 
-// session gives the number that ties a death to its birth.
-func session(p *payload.Payload) (uint64, bool) {
+// bdSeq gives the number that ties a death to its birth.
+func bdSeq(p *payload.Payload) (uint64, bool) {
 	for _, m := range p.GetMetrics() {
 		if m.GetName() == "bdSeq" && !m.GetIsNull() {
 			return whole(m)

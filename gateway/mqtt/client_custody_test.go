@@ -102,21 +102,23 @@ func TestWhatAnotherUnderOurNameTookComesWhenItHasGone(t *testing.T) {
 	broker := newMosquitto(t)
 	d := newDisk()
 	d.stop()
-	c, _ := running(t, quick(d, broker.address))
+	o := quick(d, broker.address)
+	o.RetryMin = 300 * time.Millisecond // so that the other gets a word in
+	c, _ := running(t, o)
 	isUp(t, c)
 	w := newWard(t, broker.address)
 	w.publishes(100)
 	require.Eventually(t, func() bool { return d.waiting() > 0 }, soon, time.Millisecond)
 	took := make(chan string, 1000)
 	thief := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker.address).SetClientID("medfleet-edge-1").SetCleanSession(false).
-		SetAutoAckDisabled(true).SetAutoReconnect(false).SetConnectTimeout(soon).
+		SetAutoAckDisabled(true).SetMaxReconnectInterval(10 * time.Millisecond).SetConnectTimeout(soon).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { took <- string(m.Payload()) }))
 	token := thief.Connect()
 	require.True(t, token.WaitTimeout(soon))
 	require.NoError(t, token.Error())
 	w.publishes(100)
 	d.start()
-	require.Eventually(t, func() bool { return len(took) > 0 }, soon, time.Millisecond, "the other gets our messages")
+	require.Eventually(t, func() bool { return len(took) > 0 }, 2*soon, time.Millisecond, "the other gets our messages")
 	thief.Disconnect(250) // by us it may have been thrown out already: each throws out the other
 	w.publishes(wardDevices)
 	require.Eventually(t, func() bool { return len(w.lost(d)) == 0 }, 2*soon, time.Millisecond)

@@ -80,6 +80,8 @@ func (r *recordReceipt) Wait(ctx context.Context) mllp.Answer {
 	err := r.record.Wait(ctx)
 	if err == nil {
 		r.h.counts.Kept.Add(1)
+	} else {
+		r.h.made.forget()
 	}
 	return r.after(r.h, err)
 }

@@ -28,6 +28,8 @@ type hl7Keeper struct {
 	dead    *deadLetters
 	counts  *Counts
 	mapper  *pcd.Mapper
+	made    *makings
+	words   *profiles.Set
 	seed    maphash.Seed
 	digest  []byte // key of the digests of what was no HL7; made anew at each start
 	workers sync.Pool
@@ -38,6 +40,7 @@ type worker struct {
 	message hl7.Message
 	result  pcd.Result
 	batch   batch
+	made    []medfleet.Event // of serial numbers and revisions
 	feed    *hl7Feed
 }
 
@@ -46,7 +49,9 @@ func newHL7Keeper(k *keeper, dead *deadLetters, counts *Counts, c HL7Config, set
 	if err != nil {
 		return nil, fmt.Errorf("gateway.hl7: %w", err)
 	}
-	h := &hl7Keeper{keeper: k, dead: dead, counts: counts, mapper: mapper, seed: maphash.MakeSeed(), digest: make([]byte, 32)}
+	h := &hl7Keeper{
+		keeper: k, dead: dead, counts: counts, mapper: mapper, made: newMakings(), words: set, seed: maphash.MakeSeed(), digest: make([]byte, 32),
+	}
 	h.workers.New = func() any { return new(worker) }
 	if _, err := rand.Read(h.digest); err != nil {
 		return nil, fmt.Errorf("make digest key: %w", err)
@@ -145,10 +150,39 @@ func (h *hl7Keeper) gather(w *worker, received medfleet.Millis) *batch {
 		w.result.Events[i].DeviceTime = w.result.EventMarks[i].DeviceTime
 		b.events = append(b.events, flagged[medfleet.Event]{&w.result.Events[i], hl7Flags(w.result.EventMarks[i])})
 	}
+	h.gatherMakings(w, b)
 	for i := range w.result.Attachments {
 		b.attachments = append(b.attachments, flagged[medfleet.Attachment]{&w.result.Attachments[i], hl7Flags(w.result.AttachmentMarks[i])})
 	}
 	return b
+}
+
+// gatherMakings adds what is new of serial numbers and revisions, as events.
+func (h *hl7Keeper) gatherMakings(w *worker, b *batch) {
+	w.made = w.made[:0]
+	for i := range w.result.Identities {
+		id := &w.result.Identities[i]
+		for k := range w.result.Observations {
+			o := &w.result.Observations[k]
+			if o.Device != id.Device {
+				continue
+			}
+			like := medfleet.Event{Equipment: o.Equipment, Time: o.Time, DeviceTime: o.DeviceTime, Gateway: o.Gateway}
+			from := len(w.made)
+			w.made = h.made.news(w.made, id, like, b.received)
+			for range w.made[from:] {
+				b.events = append(b.events, flagged[medfleet.Event]{nil, hl7Flags(w.result.ObservationMarks[k])})
+			}
+			break
+		}
+	}
+	for i := range w.made { // only now do they stay where they are
+		e := &w.made[i]
+		if c, ok := h.words.Condition(e.Condition); ok {
+			e.Text = c.Title
+		}
+		b.events[len(b.events)-len(w.made)+i].value = e
+	}
 }
 
 func hl7Flags(m pcd.Mark) (f record.Flags) {

@@ -152,7 +152,10 @@ func counted(c pcd.Count) string {
 }
 
 func (s *sheet) device(u *examinedUnit) {
-	about := []string{s.paint.bold(string(u.Device)), string(u.Class)}
+	about := []string{s.paint.bold(string(u.Device))}
+	if u.Class != "" {
+		about = append(about, string(u.Class))
+	}
 	if u.Model != "" {
 		about = append(about, u.Model)
 	}

@@ -49,7 +49,7 @@ const (
 	maxInFlight = 1024
 	maxPending  = 8 // packets to a device that waits: nobody subscribes
 	// What one device sends without waiting shares a sync if it fits in here.
-	readAhead = 4 << 10
+	readAhead = 8 << 10
 	// Messages of all devices between broker and disk beyond which each is waited
 	// for: what the spool holds in memory has a bound.
 	maxDue = 8192

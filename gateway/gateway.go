@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"medfleet/gateway/mllp"
 	"medfleet/gateway/uplink"
 	"medfleet/profiles"
 	"medfleet/record"
@@ -50,6 +51,7 @@ type Gateway struct {
 	counts            Counts
 	streams           []*uplink.Stream
 	sources           []source
+	lines             map[string]*mllp.Counters // of HL7 feeds, by name
 	sparkplug         []SparkplugFeed
 	closers           []func() error
 }
@@ -78,7 +80,7 @@ func New(o Options) (*Gateway, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{config: o.Config, log: o.Log}
+	g := &Gateway{config: o.Config, log: o.Log, lines: map[string]*mllp.Counters{}}
 	if err := g.open(o); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

@@ -4,9 +4,28 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"time"
 
 	"medfleet/gateway/mllp"
 )
+
+// Feed is one way in, as those see it who watch the gateway.
+type Feed struct {
+	Name     string
+	Up       func() bool      // it works: it listens, or the other end is connected
+	Heard    func() time.Time // when the newest message came; zero if none ever did
+	Messages func() uint64    // received since the gateway started
+	Lines    *mllp.Counters   // of HL7 connections; nil for other protocols
+}
+
+// Feeds are all ways in that are configured.
+func (g *Gateway) Feeds() []Feed {
+	var list []Feed
+	for _, s := range g.sources {
+		list = append(list, Feed{s.name, s.up, s.heard, s.messages, g.lines[s.name]})
+	}
+	return list
+}
 
 // buildHL7 makes the sources that speak HL7. All share one keeper: whoever opened
 // the connection, a message is read, kept and answered in the same way.
@@ -50,6 +69,7 @@ func (g *Gateway) listenHL7(o Options, f *hl7Feed, ln net.Listener, c HL7Listene
 	l := mllp.NewListener(mllp.Config{
 		Allow: c.Allow, MaxConnections: c.MaxConnections, TLS: secure, Release2: c.Release2, Limits: o.HL7.limits(),
 	}, f)
+	g.lines[f.name] = l.Counters()
 	g.sources = append(g.sources, source{
 		name: f.name, run: func(ctx context.Context) error { return l.Run(ctx, ln) },
 		up: l.Up, heard: l.Heard, messages: l.Counters().Messages,
@@ -66,6 +86,7 @@ func (g *Gateway) callHL7(o Options, f *hl7Feed, r *HL7Remote, c mllp.DialConfig
 		c.TLS = func() (*tls.Config, error) { return r.TLS.Config("tls of HL7 station "+f.name, host) }
 	}
 	d := mllp.NewDialer(c, f)
+	g.lines[f.name] = d.Counters()
 	g.sources = append(g.sources, source{name: f.name, run: d.Run, up: d.Up, heard: d.Heard, messages: d.Counters().Messages})
 }
 

@@ -95,8 +95,18 @@ func TestSeveralHL7Listeners(t *testing.T) {
 	answer, err := client.Send(t.Context(), []byte(battery("2")))
 	require.NoError(t, err)
 	require.Equal(t, "AA 2", code(answer))
-	for _, s := range e.sources {
-		require.Equal(t, s.name == "mqtt", s.heard().IsZero(), s.name)
+	feeds := map[string]Feed{}
+	for _, f := range e.Feeds() {
+		feeds[f.Name] = f
+		require.True(t, f.Up(), f.Name)
+	}
+	require.Len(t, feeds, 3)
+	require.True(t, feeds["mqtt"].Heard().IsZero())
+	require.Nil(t, feeds["mqtt"].Lines)
+	for _, name := range []string{"hl7", "hl7 secure"} {
+		require.False(t, feeds[name].Heard().IsZero(), name)
+		require.Equal(t, uint64(1), feeds[name].Messages())
+		require.Equal(t, int64(1), feeds[name].Lines.Open.Load())
 	}
 }
 

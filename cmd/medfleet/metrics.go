@@ -152,6 +152,7 @@ func gatewayMetrics(g *gateway.Gateway) *figures {
 		{"medfleet_gateway_unkept_messages_total", "Messages not acknowledged because the disk did not take them.", counter, nil, func() float64 { return float64(c.NotKept.Load()) }},
 		{"medfleet_gateway_dropped_parts_total", "Segments, rows and keys dropped since they are not about equipment.", counter, nil, func() float64 { return float64(c.Dropped.Load()) }},
 		{"medfleet_gateway_unknown_codes_total", "Error codes dropped since no table has them.", counter, nil, func() float64 { return float64(c.UnknownCodes.Load()) }},
+		{"medfleet_gateway_echoes_total", "Signs of life of monitors that are asked.", counter, nil, func() float64 { return float64(c.Echoes.Load()) }},
 		{"medfleet_gateway_implausible_values_total", "Values dropped since they cannot be right.", counter, nil, func() float64 { return float64(c.Implausible.Load()) }},
 	}
 	for _, name := range []string{gateway.Events, gateway.Telemetry} {
@@ -167,6 +168,9 @@ func gatewayMetrics(g *gateway.Gateway) *figures {
 			figure{"medfleet_uplink_failures_total", "Attempts that the collector did not answer with success.", counter, labels, func() float64 { return float64(sent.Failures.Load()) }},
 			figure{"medfleet_uplink_rejected_records_total", "Records that the collector refuses for good, kept as dead letters.", counter, labels, func() float64 { return float64(sent.Rejected.Load()) }},
 		)
+	}
+	for _, f := range g.Feeds() {
+		list = append(list, feedFigures(f)...)
 	}
 	for _, f := range g.SparkplugFeeds() {
 		list = append(list, sparkplugFigures(f)...)

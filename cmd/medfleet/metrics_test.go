@@ -48,7 +48,11 @@ func TestTheGatewaysMetricsAreWellNamed(t *testing.T) {
 		Profiles: set,
 		Config: gateway.Config{
 			ID: "edge-1", Site: "north", DataDir: t.TempDir(),
-			MQTT:   gateway.MQTTConfig{Listen: "127.0.0.1:0", Sparkplug: []sparkplug.Config{node("ward"), node("theatre")}},
+			MQTT: gateway.MQTTConfig{Listen: "127.0.0.1:0", Sparkplug: []sparkplug.Config{node("ward"), node("theatre")}},
+			HL7: gateway.HL7Config{
+				HL7Listener: gateway.HL7Listener{Listen: "127.0.0.1:0"},
+				Poll:        []gateway.HL7Monitor{{HL7Remote: gateway.HL7Remote{Name: "bed-7", Address: "127.0.0.1:1"}}},
+			},
 			Uplink: gateway.UplinkConfig{URL: "http://127.0.0.1:1"},
 		},
 	}, keys{})

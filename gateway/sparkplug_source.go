@@ -83,6 +83,7 @@ type sparkplugKeeper struct {
 // Keep returns nil when all of it is durable.
 func (k *sparkplugKeeper) Keep(ctx context.Context, said *sparkplug.Said, received medfleet.Millis) error {
 	k.counts.Dropped.Add(uint64(said.Dropped))
+	k.counts.UnknownCodes.Add(uint64(said.Codes))
 	k.counts.Implausible.Add(uint64(said.Refused))
 	if said.Nothing() {
 		k.counts.Nothing.Add(uint64(said.Messages))

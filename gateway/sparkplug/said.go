@@ -17,6 +17,7 @@ type Said struct {
 
 	Messages int // that were understood
 	Dropped  int // metrics that nobody has mapped, or that we cannot read
+	Codes    int // codes of what is wrong that no table has
 	Refused  int // values that cannot be right
 }
 
@@ -42,7 +43,7 @@ type Marks struct {
 func (s *Said) Reset() {
 	s.Observations, s.Events = s.Observations[:0], s.Events[:0]
 	s.Ask, s.From = s.Ask[:0], s.From[:0]
-	s.Messages, s.Dropped, s.Refused = 0, 0, 0
+	s.Messages, s.Dropped, s.Codes, s.Refused = 0, 0, 0, 0
 }
 
 // Nothing reports whether there is nothing to be kept.

@@ -285,7 +285,7 @@ func (s *speaker) judge(b *batch, known *metric, v mapping.Value, t stamp) {
 	}
 	code, ok := known.use.codes.Find(s.equipment.Model, v)
 	if !ok {
-		b.said.Dropped++ // nobody knows it: it is no alarm, and what was wrong before is over
+		b.said.Codes++ // nobody knows it: it is no alarm, and what was wrong before is over
 	}
 	s.change(b, known, code, t)
 }

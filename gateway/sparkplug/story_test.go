@@ -283,6 +283,7 @@ func TestConditionsAndCodesTellChangesOnly(t *testing.T) {
 		w.pump.Set(step.metric, step.value)
 		w.take(w.node.Data(w.pump, step.metric))
 		require.Equal(t, step.want, w.events(), "%s", step.metric)
+		require.Equal(t, step.value.GetIntValue() == 999, w.said.Codes == 1, "an unknown code is counted")
 	}
 	w.pump.Set("Error", edgenode.Int32(18))
 	w.take(w.node.Data(w.pump, "Error"))

@@ -35,9 +35,7 @@ func (c *MQTTConfig) checkSparkplug(gateway string) error {
 func (c *MQTTConfig) CheckSparkplugMappings(set *profiles.Set) error {
 	var errs []error
 	for i := range c.Sparkplug {
-		if _, err := sparkplug.NewHost(sparkplug.HostOptions{Mappings: c.Sparkplug[i].Mappings, Profiles: set}); err != nil {
-			errs = append(errs, fmt.Errorf("gateway.mqtt.sparkplug[%d].%w", i, err))
-		}
+		errs = append(errs, c.Sparkplug[i].CheckMappings(fmt.Sprintf("gateway.mqtt.sparkplug[%d]", i), set))
 	}
 	return errors.Join(errs...)
 }

@@ -285,6 +285,11 @@ func TestSparkplugFeedsThatWouldDisturbEachOtherAreRefused(t *testing.T) {
 	require.ErrorContains(t, o.Check(), "gateway.mqtt.sparkplug[1].name")
 	o.MQTT.Sparkplug[1].Name = "other"
 	require.NoError(t, o.Check())
+	o.MQTT.Sparkplug[1].Mappings = []sparkplug.Mapping{{Class: "toaster"}, {Of: "ward", Class: "kettle"}}
+	err := o.MQTT.CheckSparkplugMappings(set())
+	require.ErrorContains(t, err, `gateway.mqtt.sparkplug[1].mappings[0]: class "toaster"`)
+	require.ErrorContains(t, err, `gateway.mqtt.sparkplug[1].mappings[1]: of: "ward"`)
+	require.ErrorContains(t, err, `gateway.mqtt.sparkplug[1].mappings[1]: class "kettle"`)
 	o.MQTT.Sparkplug[1].Mappings = nil
 	require.ErrorContains(t, o.MQTT.CheckSparkplugMappings(set()), "gateway.mqtt.sparkplug[1].mappings")
 }

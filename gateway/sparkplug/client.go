@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -88,7 +87,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}
 	c := &Client{options: o, dialer: dialer, state: new(Counts), err: errNotStarted}
 	if c.host, err = c.newHost(); err != nil {
-		return nil, fmt.Errorf("%s.%w", o.Section, err)
+		return nil, each(o.Section+".", err)
 	}
 	return c, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"medfleet/gateway/mqtt"
+	"medfleet/profiles"
 )
 
 // Config is one of `gateway.mqtt.sparkplug`: a broker at which Sparkplug B edge nodes
@@ -43,6 +44,15 @@ func (c *Config) Check() error {
 		errs = append(errs, fmt.Errorf("%s.name: want at most 64 characters in one line", c.Section))
 	}
 	return errors.Join(errs...)
+}
+
+// CheckMappings says everything that is wrong with the mappings of the feed that
+// stands at section, without using them.
+func (c *Config) CheckMappings(section string, set *profiles.Set) error {
+	if _, err := compile(c.Mappings, set); err != nil {
+		return each(section+".", err)
+	}
+	return nil
 }
 
 func isLevel(s string) bool {

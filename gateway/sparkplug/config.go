@@ -79,11 +79,24 @@ func compile(list []Mapping, set *profiles.Set) ([]*plan, error) {
 	for i := range list {
 		p, err := list[i].compile(set)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("mappings[%d]: %w", i, err))
+			errs = append(errs, each(fmt.Sprintf("mappings[%d]: ", i), err))
 		}
 		plans = append(plans, p)
 	}
 	return plans, errors.Join(errs...)
+}
+
+// each puts a place before every one of several errors.
+func each(place string, err error) error {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fmt.Errorf("%s%w", place, err)
+	}
+	var errs []error
+	for _, one := range several.Unwrap() {
+		errs = append(errs, each(place, one))
+	}
+	return errors.Join(errs...)
 }
 
 func (m Mapping) compile(set *profiles.Set) (*plan, error) {

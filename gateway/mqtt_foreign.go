@@ -133,8 +133,9 @@ func (c *MQTTConfig) CheckMappings(set *profiles.Set) error {
 			filters = c.subscribe(others)
 		}
 		for j, f := range filters {
-			subscribed = append(subscribed, f.Topic)
-			if !foreign.Meet(f.Topic, mqtt.Subscription) && (others == nil || !others.Meets(f.Topic)) {
+			topic := unshared(f.Topic)
+			subscribed = append(subscribed, topic)
+			if !foreign.Meet(topic, mqtt.Subscription) && (others == nil || !others.Meets(topic)) {
 				errs = append(errs, fmt.Errorf("gateway.mqtt.brokers[%d].subscribe[%d]: nobody reads what it gives: add a mapping for these topics to gateway.mqtt.mappings, or leave it out", i, j))
 			}
 		}
@@ -148,6 +149,15 @@ func (c *MQTTConfig) CheckMappings(set *profiles.Set) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// unshared gives the topics of a subscription that several clients share:
+// $share/<group>/<topics>.
+func unshared(filter string) string {
+	if rest, ok := strings.CutPrefix(filter, "$share/"); ok {
+		_, filter, _ = strings.Cut(rest, "/")
+	}
+	return filter
 }
 
 func meetsAny(filter string, list []string) bool {

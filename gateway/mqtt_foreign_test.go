@@ -165,7 +165,7 @@ func TestALastWillOfADeviceThatWasHeardIsSilence(t *testing.T) {
 func TestMappingsAndSubscriptionsThatMissEachOtherAreTold(t *testing.T) {
 	c := MQTTConfig{Mappings: mapped(t, pumpGateway), Brokers: []mqtt.ClientConfig{at("mqtts://ward.example")}}
 	require.NoError(t, c.CheckMappings(set()), "a broker subscribes to all of them by itself")
-	c.Brokers[0].Subscribe = []mqtt.Filter{{Topic: "racks/+", QoS: 1}, {Topic: "laboratory/#", QoS: 1}, {Topic: "medfleet/#"}}
+	c.Brokers[0].Subscribe = []mqtt.Filter{{Topic: "$share/edges/racks/+", QoS: 1}, {Topic: "laboratory/#", QoS: 1}, {Topic: "medfleet/#"}}
 	err := c.CheckMappings(set())
 	require.ErrorContains(t, err, "gateway.mqtt.brokers[0].subscribe[1]: nobody reads what it gives")
 	require.ErrorContains(t, err, "gateway.mqtt.mappings[0].topic: no message ever comes to it: no broker's subscribe")

@@ -230,3 +230,30 @@ func (g *garden) published() (list []said) {
 	}
 	return list
 }
+
+// foreign gives messages of another maker, in the shape that the reference
+// configuration maps, with tokens at each level of the topic, in each key and each
+// value.
+func (g *garden) foreign() (list []said) {
+	const at = "hospital/north/4W/pump-9/telemetry"
+	body := `{"ts":` + itoa(int(time.Now().UnixMilli())) + `,"serial":"104482","battery":{"level":87.5,"mv":12600,"low":false},"mains":"AC","status":"RUN",` +
+		`"runtime":600,"fault":"E17","patient":{"name":"Marrow","mrn":"8812345"},"drug":["Heparin"]}`
+	for _, name := range []string{"plain", "a person's name", "a number", "Latin letters", "Chinese", "base64", "a name in brackets"} {
+		token := func(where string) string {
+			return strings.NewReplacer("/", "_", "+", "_").Replace(g.plant(planting{where: "mapped: " + where, way: wayNamed(name), segment: "MQTT"}))
+		}
+		for level, what := range []string{"topic root", "topic site", "topic unit", "topic device", "topic leaf"} {
+			levels := strings.Split(at, "/")
+			levels[level] = token(what)
+			list = append(list, said{strings.Join(levels, "/"), body})
+		}
+		for _, value := range []string{`"104482"`, `87.5`, `12600`, `false`, `"AC"`, `"RUN"`, `600`, `"E17"`, `"Marrow"`, `"8812345"`, `"Heparin"`} {
+			list = append(list, said{at, strings.Replace(body, value, `"`+token("value "+value)+`"`, 1)})
+		}
+		for _, key := range []string{"ts", "serial", "battery", "level", "low", "mains", "status", "runtime", "fault", "patient", "name"} {
+			list = append(list, said{at, strings.Replace(body, `"`+key+`":`, `"`+token("key "+key)+`":`, 1)})
+		}
+		list = append(list, said{at, token("no JSON")}, said{at, `["` + token("a list") + `"]`}, said{"hospital/north/4W/pump-9/LWT", token("a word")})
+	}
+	return list
+}

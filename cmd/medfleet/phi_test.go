@@ -48,7 +48,7 @@ func TestNoPatientDataIsWrittenAnywhere(t *testing.T) {
 	}
 	slices.Sort(unexpected)
 	require.Empty(t, slices.Compact(unexpected))
-	for _, where := range []string{"PV1-3.1", "OBX-18.1", "MSH-10.1", "topic device"} {
+	for _, where := range []string{"PV1-3.1", "OBX-18.1", "MSH-10.1", "topic device", "value of unit", "mapped: topic unit"} {
 		require.Contains(t, slices.Collect(maps.Keys(survivors)), where, "what the table allows comes through")
 	}
 	t.Logf("%d tokens in %d positions, %d messages, %d dead letters; %d bytes in %d sinks searched; %d positions survive, all on the list",
@@ -95,7 +95,7 @@ func infest(t *testing.T, bases map[string][]string) (s *system, g *garden, sent
 	s.sendFrames(messages)
 	broken := g.broken()
 	s.sendBytes(broken)
-	published := g.published()
+	published := append(g.published(), g.foreign()...)
 	s.publish(g, published)
 	s.settle()
 	s.read()
@@ -182,11 +182,14 @@ func shapeOf(words string) *regexp.Regexp {
 }
 
 // contract is what medfleet's own JSON lets through: two levels of the topic, and
-// the texts of the schema, by shape.
+// the texts of the schema, by shape; and what the mappings of the reference
+// configuration name.
 var contract = map[string]*regexp.Regexp{
-	"topic site":     regexp.MustCompile(`^[\p{L}0-9 ._/#-]{1,64}$`),
-	"topic device":   regexp.MustCompile(`.`), // cleaned to the letters of a device id
-	"value of model": regexp.MustCompile(`^[A-Za-z0-9 ._+/()-]{1,64}$`),
-	"value of unit":  regexp.MustCompile(`^[\p{L}0-9 ._/#-]{1,64}$`),
-	"value of code":  regexp.MustCompile(`^[A-Za-z0-9._:^-]{1,64}$`),
+	"topic site":         regexp.MustCompile(`^[\p{L}0-9 ._/#-]{1,64}$`),
+	"topic device":       regexp.MustCompile(`.`), // cleaned to the letters of a device id
+	"value of model":     regexp.MustCompile(`^[A-Za-z0-9 ._+/()-]{1,64}$`),
+	"value of unit":      regexp.MustCompile(`^[\p{L}0-9 ._/#-]{1,64}$`),
+	"mapped: topic site": regexp.MustCompile(`^[\p{L}0-9 ._/#-]{1,64}$`),
+	"mapped: topic unit": regexp.MustCompile(`^[\p{L}0-9 ._/#-]{1,64}$`),
+	"value of code":      regexp.MustCompile(`^[A-Za-z0-9._:^-]{1,64}$`),
 }

@@ -162,7 +162,10 @@ func (s *system) openEdge(set *profiles.Set) {
 		Uplink: gateway.UplinkConfig{URL: "http://" + s.uplink.address(), Token: phiToken},
 	}
 	config.HL7.Listen, config.HL7.MaxFrame = s.hl7, 256<<10
-	var err error
+	s.t.Setenv("MEDFLEET_EDGE_1_TOKEN", phiToken)
+	reference, err := readFile(filepath.Join("..", "..", "deploy", configFile))
+	require.NoError(s.t, err)
+	config.MQTT.Mappings = reference.Gateway.MQTT.Mappings
 	s.edge, err = openEdge(s.t.Context(), gateway.Options{Config: config, Profiles: set, Log: s.log("gateway")}, keys{"mqtt", "hl7"})
 	require.NoError(s.t, err)
 	s.center.registry.MustRegister(gatewayMetrics(s.edge.gateway))
@@ -199,38 +202,44 @@ func (s *system) sendBytes(list []string) {
 	}
 }
 
-// publish sends MQTT messages as a client whose id, user, password and will are
-// tokens.
+// publish sends MQTT messages; the first clients have an id, user, password and will
+// that are tokens. The broker ends a connection that publishes where it may not; the
+// next message then goes over a new one.
 func (s *system) publish(g *garden, list []said) {
 	s.t.Helper()
 	for i := range 6 {
 		token := func(where string) string {
 			return g.plant(planting{where: where, way: g.wayAt(i * 5), segment: "MQTT"})
 		}
-		o := paho.NewClientOptions().AddBroker("tcp://"+s.mqtt).SetAutoReconnect(false).SetConnectTimeout(10*time.Second).
-			SetClientID(token("client id")).SetUsername(token("user")).SetPassword(token("password")).
+		o := s.client(token("client id")).SetUsername(token("user")).SetPassword(token("password")).
 			SetWill("medfleet/v1/north/edge-1/pump-9/online", token("will"), 1, true)
 		c := paho.NewClient(o)
-		if t := c.Connect(); !t.WaitTimeout(10*time.Second) || t.Error() != nil {
-			continue // a client id may be refused
+		if t := c.Connect(); t.WaitTimeout(10*time.Second) && t.Error() == nil { // a client id may be refused
+			s.deliver(c, said{"medfleet/v1/north/edge-1/pump-9/" + token("topic of a client"), "{}"})
 		}
-		for j := i; j < len(list); j += 6 {
-			t := c.Publish(list[j].topic, 1, j%2 == 0, list[j].payload)
-			if !t.WaitTimeout(10*time.Second) || t.Error() != nil || !c.IsConnectionOpen() {
-				break
-			}
-		}
-		c.Disconnect(100)
+		c.Disconnect(0)
 	}
-	for _, m := range list { // the broker ends connections that publish elsewhere; nobody's messages are left out
-		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.mqtt).SetClientID("pump-9").SetAutoReconnect(false).SetConnectTimeout(10 * time.Second))
-		if !strings.HasPrefix(m.topic, "medfleet/v1/") {
-			if t := c.Connect(); t.WaitTimeout(10*time.Second) && t.Error() == nil {
-				c.Publish(m.topic, 1, false, m.payload).WaitTimeout(200 * time.Millisecond)
-			}
-			c.Disconnect(0)
+	var c paho.Client
+	for i, m := range list {
+		if c == nil || !c.IsConnectionOpen() {
+			c = paho.NewClient(s.client(fmt.Sprint("pump-", i)))
+			t := c.Connect()
+			require.True(s.t, t.WaitTimeout(10*time.Second))
+			require.NoError(s.t, t.Error())
 		}
+		s.deliver(c, m)
 	}
+	c.Disconnect(100)
+}
+
+func (s *system) client(id string) *paho.ClientOptions {
+	return paho.NewClientOptions().AddBroker("tcp://" + s.mqtt).SetClientID(id).SetAutoReconnect(false).SetConnectTimeout(10 * time.Second)
+}
+
+// deliver waits until a message is acknowledged or the connection has ended.
+func (s *system) deliver(c paho.Client, m said) {
+	s.t.Helper()
+	require.True(s.t, c.Publish(m.topic, 1, false, m.payload).WaitTimeout(10*time.Second), "neither an acknowledgement nor an end")
 }
 
 // lastDevice is the one whose report ends the messages.

@@ -74,7 +74,11 @@ func BenchmarkGatewayHL7(b *testing.B) {
 }
 
 // BenchmarkGatewayIdle tells the memory of a gateway with 1 000 senders at rest,
-// each of which has sent one message.
+// each of which has sent one message. RSS counts the pages of the program's file
+// too, and the test binary's is larger:
+//
+//	go build -o /tmp/medfleet ./cmd/medfleet
+//	MEDFLEET_BENCH_PROGRAM=/tmp/medfleet go test -run xxx -bench GatewayIdle ./cmd/medfleet
 func BenchmarkGatewayIdle(b *testing.B) {
 	s := newStand(b, "spool", "hl7")
 	empty := s.usage(b)

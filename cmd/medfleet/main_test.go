@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -22,6 +23,10 @@ const (
 	asProgram  = "MEDFLEET_TEST_RUN"
 	withFault  = "MEDFLEET_TEST_FAULT" // acknowledge before appending: the control of the kill tests
 	configFile = "medfleet.yaml"
+
+	// otherProgram names a medfleet to run instead of the test binary, which holds
+	// more and so takes more memory: for measuring.
+	otherProgram = "MEDFLEET_BENCH_PROGRAM"
 )
 
 func TestMain(m *testing.M) {
@@ -95,7 +100,7 @@ func (p *program) restart(t testing.TB) {
 	out, err := os.OpenFile(p.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	require.NoError(t, err)
 	defer out.Close()
-	p.exec = exec.Command(os.Args[0], p.args...)
+	p.exec = exec.Command(cmp.Or(os.Getenv(otherProgram), os.Args[0]), p.args...)
 	p.exec.Env = append(append(os.Environ(), p.env...), asProgram+"="+p.mode)
 	p.exec.Stdout, p.exec.Stderr = out, out
 	require.NoError(t, p.exec.Start())

@@ -103,7 +103,12 @@ func (b *builder) file(dir fs.FS, name, place string) error {
 }
 
 func (b *builder) build() (*Set, error) {
+	own, err := readOwn()
+	if err != nil {
+		return nil, err
+	}
 	s := &Set{
+		own:        own.Own,
 		conditions: b.conditions.Conditions,
 		byClass:    b.classes, byCondition: map[string]*Condition{},
 		eventRefid: map[string]*Condition{}, eventCode: map[uint32]*Condition{},
@@ -112,7 +117,7 @@ func (b *builder) build() (*Set, error) {
 		implied: map[Code]*Profile{},
 	}
 	for _, p := range b.classes {
-		if err := p.complete(b.groups.Groups); err != nil {
+		if err := p.complete(own.Every, b.groups.Groups); err != nil {
 			return nil, fmt.Errorf("profile %s in %s: %w", p.Class, p.place, err)
 		}
 		s.classes = append(s.classes, p)
@@ -169,12 +174,14 @@ var (
 	reservedMetrics = []string{"gateway", "feed", "device_time", "device", "class", "model", "site", "unit", "time"}
 )
 
-// complete checks a profile and adds its groups' metrics and the metric "state".
-func (p *Profile) complete(groups map[string][]Metric) error {
+// complete checks a profile and adds the metric "state", those that every class
+// has and its groups'.
+func (p *Profile) complete(every []Metric, groups map[string][]Metric) error {
 	if !nameForm.MatchString(string(p.Class)) || slices.Contains(reservedClasses, p.Class) {
 		return fmt.Errorf("class %q: want lower-case letters, digits and _, and none of %v", p.Class, reservedClasses)
 	}
 	all := []Metric{{Name: StateMetric, Title: "state", Kind: Enum, Max: float64(len(p.States) - 1)}}
+	all = append(all, every...)
 	for _, g := range p.Include {
 		metrics, ok := groups[g]
 		if !ok {

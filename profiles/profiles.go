@@ -43,6 +43,8 @@ type Metric struct {
 	Min   float64    `yaml:"min,omitempty"`
 	Max   float64    `yaml:"max,omitempty"`
 	Codes []Code     `yaml:"codes,omitempty"`
+
+	Derived bool `yaml:"derived,omitempty"` // of medfleet's own parts: decided, never told
 }
 
 // Plausible reports whether a value can be this metric's.
@@ -137,6 +139,7 @@ type Condition struct {
 
 // Set is everything declared: the classes and the conditions.
 type Set struct {
+	own         []*Profile
 	classes     []*Profile
 	conditions  []Condition
 	byClass     map[medfleet.Class]*Profile

@@ -36,13 +36,19 @@ type compiler struct {
 }
 
 func newCompiler(c *class, set *profiles.Set) *compiler {
-	k := &compiler{class: c, profiles: set, known: []string{"active", "count", "device_state", "in_service", "state"}}
+	k := &compiler{class: c, profiles: set}
+	if !c.own {
+		k.known = []string{"active", "count", "device_state", "in_service", "state"}
+	}
 	for _, m := range c.profile.Metrics {
 		if m.Kind != profiles.Enum {
 			k.known = append(k.known, m.Name)
 		}
 	}
 	for _, cond := range set.Conditions() {
+		if c.own {
+			break // no device, no condition of one
+		}
 		k.conditions = append(k.conditions, cond.Name)
 	}
 	return k
@@ -56,10 +62,10 @@ func (k *compiler) prepare() error {
 	options := []cel.EnvOption{
 		cel.StdLib(),
 		cel.CrossTypeNumericComparisons(true),
-		cel.Macros(k.activeMacro(), k.countMacro()),
-		cel.Variable("state", cel.StringType),
-		cel.Variable("device_state", cel.StringType),
-		cel.Variable("in_service", cel.BoolType),
+	}
+	if !k.class.own {
+		options = append(options, cel.Macros(k.activeMacro(), k.countMacro()), cel.Variable("state", cel.StringType),
+			cel.Variable("device_state", cel.StringType), cel.Variable("in_service", cel.BoolType))
 	}
 	for _, m := range k.class.profile.Metrics {
 		switch m.Kind {

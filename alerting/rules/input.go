@@ -43,6 +43,7 @@ type window struct {
 // class is everything the rules of one class of device need.
 type class struct {
 	name    medfleet.Class
+	own     bool // no devices: medfleet's own gateways or feeds
 	profile *profiles.Profile
 	rules   []*compiled
 	inputs  []input
@@ -54,8 +55,8 @@ type class struct {
 	silence int64     // ms after which such a device counts as silent
 }
 
-func newClass(p *profiles.Profile) *class {
-	c := &class{name: p.Class, profile: p, byName: map[string]int{}, silence: p.Silence.Milliseconds()}
+func newClass(p *profiles.Profile, own bool) *class {
+	c := &class{name: p.Class, own: own, profile: p, byName: map[string]int{}, silence: p.Silence.Milliseconds()}
 	for _, s := range p.States {
 		c.states = append(c.states, types.String(s.Name))
 	}

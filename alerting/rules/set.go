@@ -113,8 +113,8 @@ func (l *loader) parse(name string, text []byte) {
 
 func (l *loader) finish() (*Set, error) {
 	compilers := make([]*compiler, 0, len(l.profiles.Classes()))
-	for _, p := range l.profiles.Classes() {
-		k := newCompiler(newClass(p), l.profiles)
+	for i, p := range slices.Concat(l.profiles.Classes(), l.profiles.Owned()) {
+		k := newCompiler(newClass(p, i >= len(l.profiles.Classes())), l.profiles)
 		compilers = append(compilers, k)
 		l.set.classes[p.Class] = k.class
 	}
@@ -138,9 +138,10 @@ func (l *loader) rule(d *draft, compilers []*compiler) {
 		l.oneClass(d, r, compilers)
 		return
 	}
-	fits := slices.DeleteFunc(slices.Clone(compilers), func(k *compiler) bool { return !l.fits(k, d) })
+	devices := slices.DeleteFunc(slices.Clone(compilers), func(k *compiler) bool { return k.class.own })
+	fits := slices.DeleteFunc(slices.Clone(devices), func(k *compiler) bool { return !l.fits(k, d) })
 	if len(fits) == 0 { // let every class say what it lacks
-		fits = compilers
+		fits = devices
 	}
 	for _, k := range fits {
 		l.compile(k, d, r)

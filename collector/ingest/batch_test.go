@@ -51,6 +51,8 @@ func TestABatchIsTakenAsAWholeOrNotAtAll(t *testing.T) {
 		"an observation by a feed":     {record.Observation, []byte(`infusion_pump,device=p battery_charge=5,device_time=-5i,feed="hl7",gateway="edge-1" 1`), ""},
 		"a feed without a name":        {record.Heartbeat, feed("edge-1", ""), "tag feed"},
 		"a feed of another gateway":    {record.Heartbeat, feed("edge-2", "hl7"), "another gateway"},
+		"a feed that decides":          {record.Heartbeat, []byte(`feed,feed=hl7,gateway=edge-1 quiet=0 1`), `"quiet"`},
+		"a negative depth":             {record.Heartbeat, []byte(`gateway,gateway=edge-1 events_depth=-1 1`), "events_depth"},
 		"a feed with words":            {record.Heartbeat, []byte(`feed,feed=hl7,gateway=edge-1 note="Smith" 1`), `"note"`},
 		"a feed's name of other shape": {record.Heartbeat, []byte(`feed,feed=<Smith>,gateway=edge-1 up=1 1`), "tag feed"},
 		"text in the feed's place":     {record.Observation, []byte(`infusion_pump,device=p feed="Smith, John; 4711" 1`), "feed"},

@@ -27,8 +27,6 @@ var (
 	feedTags    = []string{"feed", "gateway", "site"}
 	gapTexts    = []string{"stream", "reason", "epoch"}
 	gapNumbers  = []string{"first", "last", "count", "from"}
-	beatNumbers = []string{"events_depth", "telemetry_depth", "oldest_seconds", "clock_offset_seconds", "feeds_up", "feeds_configured"}
-	feedNumbers = []string{"up", "silent_seconds", "messages"}
 	partTags    = []string{"device", "parent", "site", "slot"}
 	partTexts   = []string{"type", "model", "gateway"}
 	priorities  = []string{"", "high", "medium", "low", "none"}
@@ -43,11 +41,11 @@ func (c checker) kind(l *record.Line, gateway bool) (record.Kind, error) {
 	case l.Measurement == record.EventMeasurement:
 		return record.Event, c.event(l, gateway)
 	case gateway && l.Measurement == record.HeartbeatMeasurement:
-		return record.Heartbeat, own(l, gatewayTags, nil, beatNumbers)
+		return record.Heartbeat, c.own(l, gatewayTags)
 	case gateway && l.Measurement == record.FeedMeasurement:
-		return record.Heartbeat, errors.Join(own(l, feedTags, nil, feedNumbers), nameless(l))
+		return record.Heartbeat, errors.Join(c.own(l, feedTags), nameless(l))
 	case gateway && l.Measurement == record.GapMeasurement:
-		return record.Gap, own(l, gatewayTags, gapTexts, gapNumbers)
+		return record.Gap, gap(l)
 	case gateway && l.Measurement == record.AttachmentMeasurement:
 		return record.Attachment, attachment(l)
 	}
@@ -58,13 +56,36 @@ func (c checker) kind(l *record.Line, gateway bool) (record.Kind, error) {
 	return record.Observation, c.observation(p, l)
 }
 
-// own checks a line in which a gateway tells of itself.
-func own(l *record.Line, allowed, texts, numbers []string) error {
-	if err := errors.Join(tags(l, allowed), fields(l, texts, numbers), place(l)); err != nil {
+// own checks a line in which a gateway tells of itself or of a feed, by what is
+// declared of it.
+func (c checker) own(l *record.Line, allowed []string) error {
+	p, ok := c.profiles.Own(medfleet.Class(l.Measurement))
+	if !ok {
+		return fmt.Errorf("measurement %s is not in the schema", quoted(l.Measurement))
+	}
+	if err := errors.Join(tags(l, allowed), once(l), place(l)); err != nil {
 		return err
 	}
 	for i := range l.Fields {
-		if f := &l.Fields[i]; f.Number < 0 && f.Key != "clock_offset_seconds" {
+		f := &l.Fields[i]
+		m, ok := p.Metric(f.Key)
+		switch {
+		case !ok || m.Derived || f.IsText:
+			return fmt.Errorf("field %s is not in the schema of %s", quoted(f.Key), p.Class)
+		case !m.Plausible(f.Number):
+			return fmt.Errorf("field %s of %s is outside %g…%g %s", f.Key, p.Class, m.Min, m.Max, m.Unit)
+		}
+	}
+	return nil
+}
+
+// gap checks a line in which a gateway declares a loss.
+func gap(l *record.Line) error {
+	if err := errors.Join(tags(l, gatewayTags), fields(l, gapTexts, gapNumbers), place(l)); err != nil {
+		return err
+	}
+	for i := range l.Fields {
+		if f := &l.Fields[i]; f.Number < 0 {
 			return fmt.Errorf("field %s of %s is negative", f.Key, l.Measurement)
 		}
 	}

@@ -50,6 +50,7 @@ type Gateway struct {
 	dead              *deadLetters
 	counts            Counts
 	streams           []*uplink.Stream
+	clock             *uplink.Clock // against the collector's
 	sources           []source
 	lines             map[string]*mllp.Counters // of HL7 feeds, by name
 	sparkplug         []SparkplugFeed
@@ -80,7 +81,7 @@ func New(o Options) (*Gateway, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{config: o.Config, log: o.Log, lines: map[string]*mllp.Counters{}}
+	g := &Gateway{config: o.Config, log: o.Log, clock: uplink.NewClock(), lines: map[string]*mllp.Counters{}}
 	if err := g.open(o); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -138,7 +139,7 @@ func (g *Gateway) stream(name string, log *spool.Log, o Options) error {
 	s := &stream{name: name, gateway: o.ID, site: o.Site, log: log, reader: reader, dead: g.dead, logger: g.log}
 	carry, err := uplink.New(uplink.Options{
 		URL: o.Uplink.URL, Token: o.Uplink.Token, Gateway: o.ID, Stream: name,
-		Type: record.ContentType, Client: o.Client, Log: o.Log,
+		Type: record.ContentType, Client: o.Client, Log: o.Log, Clock: g.clock,
 	}, s)
 	if err != nil {
 		return err

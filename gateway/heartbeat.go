@@ -58,7 +58,9 @@ func (s *source) report(now time.Time) medfleet.FeedReport {
 
 func (g *Gateway) heartbeat(at medfleet.Millis) medfleet.Heartbeat {
 	events, telemetry := waiting(g.events), waiting(g.telemetry)
+	ahead, known := g.clock.Offset()
 	return medfleet.Heartbeat{
+		ClockOffset: ahead.Seconds(), ClockKnown: known,
 		Gateway: g.config.ID, Site: g.config.Site, Time: at,
 		EventsDepth: events.Pending, TelemetryDepth: telemetry.Pending,
 		OldestSeconds:   max(events.Age, telemetry.Age).Seconds(),

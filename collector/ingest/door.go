@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"medfleet"
 )
@@ -35,14 +36,34 @@ func fail(status int, code, format string, args ...any) *failure {
 	return &failure{status: status, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// clockHeader tells a gateway our clock with every answer, when its request had
+// come and when the answer goes, in ms since 1970: it measures its own by it.
+const clockHeader = "Medfleet-Clock"
+
 // ServeHTTP takes one request.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = &clocked{ResponseWriter: w, came: time.Now()}
 	if err := d.take(w, r); err != nil {
 		d.answer(w, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// clocked writes the clock into the head of the answer.
+type clocked struct {
+	http.ResponseWriter
+	came time.Time
+}
+
+// WriteHeader adds the clock's header.
+func (c *clocked) WriteHeader(status int) {
+	c.Header().Set(clockHeader, fmt.Sprintf("%d %d", c.came.UnixMilli(), c.came.Add(time.Since(c.came)).UnixMilli()))
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap gives the writer below to http.ResponseController.
+func (c *clocked) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (d *Door) take(w http.ResponseWriter, r *http.Request) error {
 	who, err := d.o.Authenticate(r)

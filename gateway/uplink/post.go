@@ -96,11 +96,15 @@ func (p *poster) send(ctx context.Context, b Batch) error {
 	if p.options.Token != "" {
 		h.Set("Authorization", "Bearer "+p.options.Token)
 	}
+	began := time.Now()
 	answer, err := p.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("send to %s: %w", p.options.URL, err)
 	}
 	defer answer.Body.Close()
+	if p.options.Clock != nil {
+		p.options.Clock.observe(began, time.Now(), answer.Header)
+	}
 	said, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	return errors.Join(judge(answer, said), err)
 }

@@ -46,6 +46,7 @@ type Options struct {
 	Client  *http.Client
 	Log     *slog.Logger
 	Backoff Backoff
+	Clock   *Clock // told of the collector's clock; nil is nobody
 }
 
 // Backoff bounds the wait between attempts: it doubles from First to Most, and

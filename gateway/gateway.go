@@ -57,7 +57,7 @@ type Gateway struct {
 	closers           []func() error
 }
 
-// source is one way in, a feed: run serves until ctx ends, up says whether it works,
+// source is one way in, a feed: run serves until ctx ends (nil where another serves it too), up says whether it works,
 // heard when the newest message came, zero if none ever did, messages how many have.
 type source struct {
 	name     string
@@ -157,7 +157,22 @@ func (g *Gateway) build(o Options) error {
 	if err := g.buildSparkplug(o); err != nil {
 		return err
 	}
-	return g.buildHL7(o)
+	if err := g.buildHL7(o); err != nil {
+		return err
+	}
+	return g.oneNameEach()
+}
+
+// oneNameEach sees that no two feeds are one in the collector's eyes.
+func (g *Gateway) oneNameEach() error {
+	names := map[string]bool{}
+	for _, s := range g.sources {
+		if names[s.name] {
+			return fmt.Errorf("gateway: two feeds are called %q: give listeners, senders, stations and brokers names of their own", s.name)
+		}
+		names[s.name] = true
+	}
+	return nil
 }
 
 // Counts gives the counters of what became of messages.
@@ -179,7 +194,9 @@ func (g *Gateway) Spool(name string) spool.Stats {
 func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range g.sources {
-		group.Go(func() error { return s.run(ctx) })
+		if s.run != nil {
+			group.Go(func() error { return s.run(ctx) })
+		}
 	}
 	for _, s := range g.streams {
 		group.Go(func() error { return s.Run(ctx) })

@@ -1,11 +1,28 @@
 package gateway
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"medfleet"
 )
+
+// feedName gives a feed's name the shape that the collector's write door takes: it
+// stands on every record, and would have each refused.
+func feedName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) && r != unicode.ReplacementChar || strings.ContainsRune("0123456789 ._-:/+^#()", r) {
+			return r
+		}
+		return '-'
+	}, s)
+	if runes := []rune(s); len(runes) > 64 {
+		s = string(runes[:64])
+	}
+	return strings.TrimSpace(s)
+}
 
 // lastHeard is when the newest message of a source came, and how many have.
 type lastHeard struct{ at, count atomic.Int64 }

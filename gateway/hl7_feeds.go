@@ -48,6 +48,12 @@ func (g *Gateway) buildHL7(o Options) error {
 			return err
 		}
 	}
+	if o.HL7At != nil || len(o.HL7More) > 0 {
+		for _, s := range o.HL7.Senders {
+			sender := h.senders[s.Name]
+			g.sources = append(g.sources, source{name: sender.name, up: sender.up, heard: sender.heard.time, messages: sender.heard.messages})
+		}
+	}
 	for i := range o.HL7.Dial {
 		s := &o.HL7.Dial[i]
 		g.callHL7(o, newHL7Feed(h, s.Name), &s.HL7Remote, mllp.DialConfig{Release2: s.Release2})
@@ -62,6 +68,7 @@ func (g *Gateway) buildHL7(o Options) error {
 }
 
 func (g *Gateway) listenHL7(o Options, f *hl7Feed, ln net.Listener, c HL7Listener) error {
+	f.listens = true
 	secure, err := c.TLS.Config("tls of HL7 listener " + f.name)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ type hl7Keeper struct {
 	seed    maphash.Seed
 	digest  []byte // key of the digests of what was no HL7; made anew at each start
 	workers sync.Pool
+	senders map[string]*hl7Sender // by the name in the configuration
 }
 
 // worker is what reading one message needs; it is reused.
@@ -42,6 +43,7 @@ type worker struct {
 	batch   batch
 	made    []medfleet.Event // of serial numbers and revisions
 	feed    *hl7Feed
+	by      string // the feed by which the message came
 }
 
 func newHL7Keeper(k *keeper, dead *deadLetters, counts *Counts, c HL7Config, set *profiles.Set, site, gateway string) (*hl7Keeper, error) {
@@ -51,6 +53,7 @@ func newHL7Keeper(k *keeper, dead *deadLetters, counts *Counts, c HL7Config, set
 	}
 	h := &hl7Keeper{
 		keeper: k, dead: dead, counts: counts, mapper: mapper, made: newMakings(), words: set, seed: maphash.MakeSeed(), digest: make([]byte, 32),
+		senders: newHL7Senders(c.Config),
 	}
 	h.workers.New = func() any { return new(worker) }
 	if _, err := rand.Read(h.digest); err != nil {
@@ -62,14 +65,17 @@ func newHL7Keeper(k *keeper, dead *deadLetters, counts *Counts, c HL7Config, set
 // hl7Feed is one way in: a listener, a station or a monitor.
 type hl7Feed struct {
 	*hl7Keeper
-	name   string // in the heartbeat and on every record
-	polled bool   // a monitor that is asked: it waits for no acknowledgement
+	name    string // in the heartbeat and on every record
+	polled  bool   // a monitor that is asked: it waits for no acknowledgement
+	listens bool   // senders connect to it, and may be feeds of their own
+
+	connections connections
 }
 
 // newHL7Feed gives a feed the name that it has in the configuration; the address
 // of the section itself may have none.
 func newHL7Feed(h *hl7Keeper, name string) *hl7Feed {
-	return &hl7Feed{hl7Keeper: h, name: strings.TrimSpace("hl7 " + name)}
+	return &hl7Feed{hl7Keeper: h, name: feedName(strings.TrimSpace("hl7 " + name))}
 }
 
 // Accept takes one message. What it needs of the frame is copied or encoded
@@ -103,6 +109,7 @@ func (h *hl7Keeper) one(ctx context.Context, from mllp.Peer, w *worker, frame []
 	}
 	received := now()
 	h.mapper.Map(&w.result, &w.message, from.Addr.Addr(), received)
+	w.by = w.feed.came(from, w.result.Sender, received)
 	h.counts.Dropped.Add(uint64(w.result.Dropped.Segments + w.result.Dropped.Rows))
 	h.counts.Implausible.Add(uint64(w.result.Dropped.Values))
 	return h.verdict(ctx, from, w, received)
@@ -140,7 +147,8 @@ func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, rece
 // gather makes a batch of what the message became.
 func (h *hl7Keeper) gather(w *worker, received medfleet.Millis) *batch {
 	b := &w.batch
-	b.feed, b.received, b.key = w.feed.name, received, maphash.Bytes(h.seed, w.message.Raw())
+	b.skew, b.skewKnown = w.result.Skew, w.result.SkewKnown
+	b.feed, b.received, b.key = w.by, received, maphash.Bytes(h.seed, w.message.Raw())
 	b.observations, b.events, b.attachments = b.observations[:0], b.events[:0], b.attachments[:0]
 	for i := range w.result.Observations {
 		w.result.Observations[i].DeviceTime = w.result.ObservationMarks[i].DeviceTime

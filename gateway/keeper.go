@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"medfleet"
 	"medfleet/record"
@@ -25,7 +26,9 @@ type batch struct {
 	observations []flagged[medfleet.Observation]
 	events       []flagged[medfleet.Event]
 	attachments  []flagged[medfleet.Attachment]
-	key          uint64 // the same when the same message comes again
+	key          uint64        // the same when the same message comes again
+	skew         time.Duration // by how much the sender's clock is ahead of ours, by this message
+	skewKnown    bool
 }
 
 // flagged is a record with what is to be known about it.
@@ -49,12 +52,13 @@ type keeper struct {
 	telemetry Custody
 	ties      *ties
 	places    *places
+	skews     *skews
 	parts     *parts
 	scratch   sync.Pool
 }
 
 func newKeeper(gateway string, events, telemetry Custody) *keeper {
-	k := &keeper{gateway: []byte(gateway), events: events, telemetry: telemetry, ties: newTies(), places: newPlaces(), parts: newParts()}
+	k := &keeper{gateway: []byte(gateway), events: events, telemetry: telemetry, ties: newTies(), places: newPlaces(), skews: newSkews(), parts: newParts()}
 	k.scratch.New = func() any { return new(scratch) }
 	return k
 }
@@ -156,6 +160,9 @@ func (k *keeper) encodeObservations(s *scratch, b *batch) {
 	for i, o := range b.observations {
 		k.places.complete(&o.value.Equipment)
 		o.value.Feed = b.feed
+		if b.skewKnown {
+			k.skews.tell(o.value, b.skew)
+		}
 		o.value.Time = k.ties.settle(o.value.Device, o.value.Time, b.key+uint64(i))
 		s.line = s.encoder.Observation(s.line[:0], o.value)
 		k.seal(s, b.received, record.Observation, o.flags, Telemetry)

@@ -54,6 +54,9 @@ func (m *mqttKeeper) takeForeign(msg mqtt.Message, received medfleet.Millis) mqt
 func (w *foreignWorker) gather(m *mqttKeeper, said *foreign.Result, received medfleet.Millis) *batch {
 	b := &w.batch
 	b.feed, b.received, b.key = m.feed, received, said.Key
+	if b.skew, b.skewKnown = 0, said.Sent != 0; b.skewKnown {
+		b.skew = said.Sent.Sub(received)
+	}
 	b.observations, b.events = b.observations[:0], b.events[:0]
 	for i := range said.Observations {
 		o, mark := &said.Observations[i], said.ObservationMarks[i]

@@ -30,7 +30,7 @@ type mqttKeeper struct {
 // newMQTTKeeper gives the keeper of one feed; others are the mappings, nil for none.
 func (g *Gateway) newMQTTKeeper(feed string, o *Options, others *foreign.Set) *mqttKeeper {
 	seed := maphash.MakeSeed()
-	m := &mqttKeeper{keeper: g.keeper, feed: feed, site: o.Site, dead: g.dead, counts: &g.counts, others: others}
+	m := &mqttKeeper{keeper: g.keeper, feed: feedName(feed), site: o.Site, dead: g.dead, counts: &g.counts, others: others}
 	m.readers.New = func() any { return mqtt.NewContract(o.Profiles, o.ID, seed) }
 	m.foreigners.New = func() any { return &foreignWorker{reader: others.NewReader()} }
 	return m
@@ -93,6 +93,9 @@ func (m *mqttKeeper) enqueue(msg mqtt.Message, received medfleet.Millis) (receip
 	m.counts.Dropped.Add(uint64(said.Dropped))
 	m.counts.Implausible.Add(uint64(said.Refused))
 	b := batch{feed: m.feed, received: received, key: said.Key}
+	if said.Sent != 0 {
+		b.skew, b.skewKnown = said.Sent.Sub(received), true
+	}
 	flags := mqttFlags(said)
 	if said.Observation != nil {
 		said.Observation.Site = cmp.Or(said.Observation.Site, m.site)

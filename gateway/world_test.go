@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
+	"medfleet/gateway/uplink"
 	"medfleet/profiles"
 	"medfleet/record"
 	"medfleet/spool"
@@ -37,6 +39,7 @@ var set = sync.OnceValue(func() *profiles.Set {
 type centre struct {
 	mu     sync.Mutex
 	down   bool
+	ahead  time.Duration // of the gateway's clock
 	taken  []record.Envelope
 	lines  []record.Line
 	high   map[string]uint64 // by stream and epoch
@@ -54,6 +57,8 @@ func newCentre(t *testing.T) *centre {
 func (c *centre) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	at := time.Now().Add(c.ahead).UnixMilli()
+	w.Header().Set(uplink.ClockHeader, fmt.Sprintf("%d %d", at, at))
 	if c.down {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
@@ -313,3 +314,23 @@ func TestASenderThatHangsUpLeavesNothingHalf(t *testing.T) {
 type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// A gateway measures its clock by it, so it comes with refusals too.
+func TestEveryAnswerTellsTheClock(t *testing.T) {
+	d := openDoor(t, &journal{}, t.TempDir())
+	for _, token := range []string{"edge-1", "nobody"} {
+		before := time.Now().UnixMilli()
+		r := httptest.NewRequest(http.MethodPost, "/api/v2/write", strings.NewReader(""))
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		d.ServeHTTP(w, r)
+		came, went, _ := strings.Cut(w.Header().Get("Medfleet-Clock"), " ")
+		first, err := strconv.ParseInt(came, 10, 64)
+		require.NoError(t, err)
+		last, err := strconv.ParseInt(went, 10, 64)
+		require.NoError(t, err)
+		require.LessOrEqual(t, before, first)
+		require.LessOrEqual(t, first, last)
+		require.LessOrEqual(t, last, time.Now().UnixMilli())
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -181,6 +182,16 @@ func (b *board) clock(m medfleet.Millis) template.HTML {
 	return template.HTML(`<time datetime="` + m.String() + `">` + t.Format(form) + `</time>`)
 }
 
+// where gives the address that tells more of what an alarm is about: a device's page,
+// or the bottom of the board for a gateway or a feed.
+func where(id any) string {
+	name := fmt.Sprint(id)
+	if strings.HasPrefix(name, "gateway:") || strings.HasPrefix(name, "feed:") {
+		return "/#feeds"
+	}
+	return "/devices/" + url.PathEscape(name)
+}
+
 // words are the functions that the pages' templates speak with.
 func (b *board) words() template.FuncMap {
 	return template.FuncMap{
@@ -189,6 +200,7 @@ func (b *board) words() template.FuncMap {
 		"meaning":   stateMeaning,
 		"priority":  priorityWords,
 		"class":     b.classTitle,
+		"where":     where,
 		"condition": b.conditionTitle,
 		"clock":     b.clock,
 		"fault":     b.fault,

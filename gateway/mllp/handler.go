@@ -26,6 +26,12 @@ type Handler interface {
 	Refuse(ctx context.Context, from Peer, reason Reason, head []byte) Answer
 }
 
+// Listening is a Handler that wants to know when a connection by which it may have
+// been asked is gone. Ended is called once for each, after its last Accept.
+type Listening interface {
+	Ended(from Peer)
+}
+
 // Receipt stands for a message on its way to durable storage.
 type Receipt interface {
 	// Wait blocks until the message's fate is known or ctx is done. After ctx is

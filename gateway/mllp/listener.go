@@ -147,6 +147,9 @@ func (l *Listener) serve(ctx context.Context, nc net.Conn, peer Peer) {
 	c, ctx := l.connect(ctx, nc, peer)
 	defer c.end()
 	if l.allowed(peer.Addr.Addr()) {
+		if h, ok := l.handler.(Listening); ok {
+			defer h.Ended(c.peer)
+		}
 		c.serve(ctx)
 		return
 	}

@@ -64,6 +64,9 @@ type Sender struct {
 	TimeZone string `yaml:"time_zone,omitempty"`
 	// Answer is auto (the default), original or enhanced.
 	Answer string `yaml:"answer,omitempty"`
+	// Away is how long it may be without a connection before all its devices are out
+	// of our sight. Empty: 1m. Longer for a sender that connects for each message.
+	Away time.Duration `yaml:"away,omitempty"`
 	// OnTrouble is none (the default) or error.
 	OnTrouble string `yaml:"on_trouble,omitempty"`
 	// Aliases gives the device id for an identity as it is sent.
@@ -140,6 +143,9 @@ func (s *sender) checkWords() error {
 	case AnswerAuto, AnswerOriginal, AnswerEnhanced:
 	default:
 		return fmt.Errorf("answer %q: use auto, original or enhanced", s.Answer)
+	}
+	if s.Away < 0 {
+		return fmt.Errorf("away %s: it cannot be less than nothing", s.Away)
 	}
 	switch s.OnTrouble {
 	case "":

@@ -87,4 +87,6 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export const deviceLink = (id) => `/devices/${encodeURIComponent(id)}`;
+// deviceLink leads to a device's page; what is a gateway's or a feed's own is told at
+// the bottom of the board.
+export const deviceLink = (id) => (/^(gateway|feed):/.test(id) ? '/#feeds' : `/devices/${encodeURIComponent(id)}`);

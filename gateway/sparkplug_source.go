@@ -53,7 +53,7 @@ func (g *Gateway) SparkplugFeeds() []SparkplugFeed { return g.sparkplug }
 // buildSparkplug makes the feeds of Sparkplug B.
 func (g *Gateway) buildSparkplug(o Options) error {
 	for _, config := range o.MQTT.Sparkplug {
-		feed := "sparkplug " + config.Name
+		feed := feedName("sparkplug " + config.Name)
 		c, err := sparkplug.NewClient(sparkplug.ClientOptions{
 			Config: config, Profiles: o.Profiles, Gateway: o.ID, Site: o.Site, Log: o.Log,
 			Taker: &sparkplugKeeper{keeper: g.keeper, feed: feed, dead: g.dead, counts: &g.counts, key: rand.Uint64()},

@@ -77,6 +77,9 @@ func (r *Roster) observe(sequence uint64, e *record.Envelope, l *record.Line) *m
 	d := &en.device
 	rival := r.rival(en, q, e)
 	late := at < en.observed
+	if !rival {
+		late = en.isLate(at, e)
+	}
 	live := !late && !rival && e.Flags&notJudged == 0
 	if late {
 		r.counts.Late++

@@ -94,7 +94,8 @@ type entry struct {
 	way      *way            // by which it was last heard
 	heard    medfleet.Millis // when, by the collector's clock
 	observed medfleet.Millis // newest observation's time
-	known    known           // the state it last reported
+	back     setBack
+	known    known // the state it last reported
 	active   []condition
 	recent   [16]string // ids of the newest events
 	next     int

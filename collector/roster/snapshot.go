@@ -51,12 +51,19 @@ type savedDevice struct {
 	Device   medfleet.Device  `json:"device"`
 	Heard    medfleet.Millis  `json:"heard"`
 	Observed medfleet.Millis  `json:"observed"`
+	Back     savedBack        `json:"back"`
 	State    medfleet.State   `json:"known_state"`
 	Native   string           `json:"known_native"`
 	Occupied bool             `json:"known_occupied"`
 	Active   []savedCondition `json:"active"`
 	Recent   []string         `json:"recent"`
 	Claim    *claim           `json:"claim,omitempty"`
+}
+
+type savedBack struct {
+	At       medfleet.Millis `json:"at"`
+	Received medfleet.Millis `json:"received"`
+	Steps    int             `json:"steps"`
 }
 
 type savedCondition struct {
@@ -124,7 +131,7 @@ func (s *heardGateway) restored() *gateway {
 
 func (en *entry) saved() savedDevice {
 	s := savedDevice{
-		Device: en.device, Heard: en.heard, Observed: en.observed,
+		Device: en.device, Heard: en.heard, Observed: en.observed, Back: savedBack{en.back.at, en.back.received, en.back.steps},
 		State: en.known.state, Native: en.known.native, Occupied: en.known.occupied, Claim: en.claim,
 	}
 	for i := range en.recent {
@@ -210,7 +217,7 @@ func (r *Roster) restored(s *savedDevice) *entry {
 		return nil // its class is declared no more
 	}
 	en := &entry{
-		device: s.Device, profile: profile, heard: s.Heard, observed: s.Observed,
+		device: s.Device, profile: profile, heard: s.Heard, observed: s.Observed, back: setBack{s.Back.At, s.Back.Received, s.Back.Steps},
 		known: known{s.State, s.Native, s.Occupied}, claim: s.Claim,
 	}
 	if en.device.Readings == nil {

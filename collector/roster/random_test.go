@@ -33,7 +33,14 @@ func day(rt *rapid.T) []say {
 	for range rapid.IntRange(1, 170).Draw(rt, "records") {
 		id := "p" + rapid.SampledFrom([]string{"1", "2", "3"}).Draw(rt, "pump")
 		flags := record.Flags(rapid.SampledFrom([]int{0, 0, 0, 0, int(record.Retained), int(record.NotInService), int(record.Historical), int(record.Clamped), int(record.DuplicateSuspect)}).Draw(rt, "flags"))
-		switch rapid.IntRange(-2, 9).Draw(rt, "what") {
+		switch rapid.IntRange(-3, 9).Draw(rt, "what") {
+		case -3: // two devices with one id, each in its ward
+			for i := range rapid.IntRange(1, 8).Draw(rt, "turns") {
+				at := after(now + time.Duration(i)*sec)
+				list = append(list, observed(id, at, "infusing", func(o *medfleet.Observation, _ *record.Envelope) {
+					o.Unit = []medfleet.CareUnit{"4W", "ICU"}[i%2]
+				}))
+			}
 		case -2:
 			list = append(list, reported(id, "Alpha", rapid.SampledFrom([]string{"", "E1", "E2", "E3"}).Draw(rt, "code"), skewed(), func(e *medfleet.Event, in *record.Envelope) {
 				e.Phase, in.Flags = rapid.SampledFrom(phases).Draw(rt, "phase"), flags

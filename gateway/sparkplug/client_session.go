@@ -140,7 +140,7 @@ func (s *session) attend(ctx context.Context) error {
 	defer ping.Stop()
 	granted := time.NewTimer(s.client.options.Answer)
 	defer granted.Stop()
-	defer s.client.is(errEnded)
+	defer s.client.is(s.lost(errEnded))
 	for {
 		var err error
 		select {

@@ -178,6 +178,22 @@ func TestAFeedWhoseDevicesAreAllSilentIsToldQuiet(t *testing.T) {
 	require.Equal(t, medfleet.Unheard, s.device("p0").State, "and then it is missed")
 }
 
+// TestACollectorThatWasAwayCallsNoFeedQuiet: what was said meanwhile it did not hear,
+// and that is not the feed's silence. Nobody is told of it.
+func TestACollectorThatWasAwayCallsNoFeedQuiet(t *testing.T) {
+	s := newStation(t, 3)
+	s.pass(3 * min1)
+	s.now += 2 * 60 * min1
+	before := len(s.own)
+	s.hear(begin(after(s.now)))
+	s.hear(tells(after(s.now), "hl7", true, 2*60*min1), beat(after(s.now), 0), clock(after(s.now+sec)))
+	require.False(t, s.r.Gateways()[0].Feeds[0].Quiet)
+	require.NotContains(t, fmt.Sprint(s.own[before:]), "quiet:1")
+	s.pass(90 * sec)
+	require.Equal(t, medfleet.InUse, s.device("p0").State)
+	require.NotContains(t, fmt.Sprint(s.own[before:]), "quiet:1")
+}
+
 func TestADeviceCarriedOffAndOneSwitchedOffSayNothingOfTheirFeed(t *testing.T) {
 	s := newStation(t, 3)
 	s.pass(min1)

@@ -20,7 +20,7 @@ func (r *Roster) judgeWays(sequence uint64, now medfleet.Millis, see func(*medfl
 			see(&medfleet.Sighting{Sequence: sequence, At: now, Device: g.own(), Live: true})
 		}
 		for _, w := range g.sorted() {
-			if quiet := w.up && w.muteFor(r.shortest, now); quiet != w.quiet {
+			if quiet := w.up && r.muteFor(w, r.shortest, now); quiet != w.quiet {
 				w.quiet, w.fresh = quiet, true
 				r.notable(g)
 			}

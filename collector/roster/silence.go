@@ -180,7 +180,7 @@ func (r *Roster) silent(en *entry, now medfleet.Millis) bool {
 	case !up:
 		r.blind(en, since, now)
 	case told && before == medfleet.Unheard:
-	case en.way.muteFor(silence, now):
+	case r.muteFor(en.way, silence, now):
 		r.blind(en, en.way.heard, now)
 	case before != medfleet.Unheard:
 		watched := max(r.started, since, en.way.spokeAgain(silence)) // from when on we would have heard it

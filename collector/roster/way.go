@@ -94,9 +94,10 @@ func (w *way) path() (up bool, since medfleet.Millis) {
 
 // muteFor tells whether a way hears nothing for longer than a device may be silent,
 // though it is up and several devices should be heard by it: then it is the way
-// that is silent, not each of them.
-func (w *way) muteFor(silence time.Duration, now medfleet.Millis) bool {
-	return w.told && w.heard != 0 && w.expected > 1 && now.Sub(w.heard) > silence
+// that is silent, not each of them. What was said while the collector was away, or
+// has only just come back, is no silence of the way's.
+func (r *Roster) muteFor(w *way, silence time.Duration, now medfleet.Millis) bool {
+	return w.told && w.heard != 0 && w.expected > 1 && now.Sub(max(w.heard, r.started)) > silence
 }
 
 // spokeAgain gives when a way was heard again after it was mute for longer than a

@@ -250,11 +250,11 @@ func TestBoardInBrowser(t *testing.T) {
 		s.mu.Lock()
 		s.muted = true
 		s.mu.Unlock()
-		b.do(`const real = performance.now.bind(performance); window.later = 0; performance.now = () => real() + window.later; window.later = 12000`)
-		b.until(`document.querySelector('#live').dataset.live === 'late'`, time.Second)
+		b.until(`document.querySelector('#live').dataset.live === 'late'`, 10*time.Second) // no frame is under way any more
+		b.do(`const real = performance.now.bind(performance); window.later = 5000; performance.now = () => real() + window.later`)
 		require.Equal(t, "true", b.ask(`String(document.querySelector('#not-live').hidden)`), "not yet")
 		b.do(`window.later = 15500`)
-		b.until(`!document.querySelector('#not-live').hidden`, time.Second)
+		b.until(`!document.querySelector('#not-live').hidden`, 5*time.Second)
 		s.mu.Lock()
 		s.muted = false
 		s.mu.Unlock()

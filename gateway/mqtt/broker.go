@@ -129,7 +129,8 @@ func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 	if b.options.TLS != nil {
 		l = tls.NewListener(l, b.options.TLS)
 	}
-	if err := server.AddListener(listeners.NewNet("mqtt", &gated{l, b, ctx})); err != nil {
+	way := newDoor()
+	if err := server.AddListener(listeners.NewNet("mqtt", &gated{l, b, ctx, way})); err != nil {
 		return fmt.Errorf("start MQTT broker on %s: %w", l.Addr(), err)
 	}
 	if err := server.Serve(); err != nil {
@@ -137,6 +138,8 @@ func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 	}
 	b.server.Store(server)
 	<-ctx.Done()
+	_ = l.Close() // so that nobody comes any more; the library closes it once again
+	<-way.empty
 	if err := server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("stop MQTT broker: %w", err)
 	}

@@ -222,7 +222,11 @@ func (s *sheet) left(e *examined) {
 	if e.Verdict == verdictWords(pcd.NotUnderstood) {
 		s.line("kept", "a dead letter: names and lengths of its segments, and why; nothing that can be replayed")
 	}
-	s.wrapped("left behind", names(l.Segments))
+	segments := names(l.Segments)
+	if len(segments) == 0 && len(l.Rows)+len(l.Fields) > 0 {
+		segments = []string{"no segment as a whole"}
+	}
+	s.wrapped("left behind", segments)
 	s.wrapped("  rows", names(l.Rows))
 	s.wrapped("  fields", names(l.Fields))
 	for _, c := range []pcd.Count{

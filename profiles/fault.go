@@ -66,12 +66,12 @@ func findFault[T string | []byte](t *faultTable, model string, code T) (*Fault, 
 	}
 	folded := room[:len(code)]
 	for _, f := range t.exact[string(folded)] {
-		if glob(f.Model, model) {
+		if Glob(f.Model, model) {
 			return f, true
 		}
 	}
 	for _, f := range t.patterns {
-		if glob(f.Code, folded) && glob(f.Model, model) {
+		if Glob(f.Code, folded) && Glob(f.Model, model) {
 			return f, true
 		}
 	}
@@ -93,9 +93,9 @@ func lower(c byte) byte {
 	return c
 }
 
-// glob matches text with a pattern of * and ?, upper and lower case alike. It
+// Glob matches text with a pattern of * and ?, upper and lower case alike. It
 // needs no memory and at most len(pattern) × len(text) steps.
-func glob[T string | []byte](pattern string, text T) bool {
+func Glob[T string | []byte](pattern string, text T) bool {
 	p, t, star, from := 0, 0, -1, 0
 	for t < len(text) {
 		switch {

@@ -227,37 +227,7 @@ func (m *Mapper) senderOf(r *reading) *sender {
 }
 
 func (s *sender) fits(application, facility []byte, peer netip.Addr) bool {
-	return (s.Match.Application == "" || glob(s.Match.Application, application)) &&
-		(s.Match.Facility == "" || glob(s.Match.Facility, facility)) &&
+	return (s.Match.Application == "" || profiles.Glob(s.Match.Application, application)) &&
+		(s.Match.Facility == "" || profiles.Glob(s.Match.Facility, facility)) &&
 		(!s.prefix.IsValid() || s.prefix.Contains(peer))
-}
-
-// glob matches text with a pattern of * and ?, upper and lower case alike. It
-// needs no memory and at most len(pattern) × len(text) steps.
-func glob(pattern string, text []byte) bool {
-	p, t, star, from := 0, 0, -1, 0
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, from, p = p, t, p+1
-		case p < len(pattern) && (pattern[p] == '?' || lower(pattern[p]) == lower(text[t])):
-			p, t = p+1, t+1
-		case star >= 0:
-			from++
-			p, t = star+1, from
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
-}
-
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		return c + 0x20
-	}
-	return c
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/profiles"
 )
 
 func TestVerdicts(t *testing.T) {
@@ -108,7 +109,7 @@ func TestGlob(t *testing.T) {
 		{"A?C", "abc", true}, {"a?c", "ac", false}, {"", "a", false}, {"", "", true}, {"*a*b", "xxaxxb", true}, {"*a*b", "xxaxxbx", false},
 		{"a*", "b", false}, {"***x", "yyx", true},
 	} {
-		require.Equal(t, c.want, glob(c.pattern, []byte(c.text)), "%q %q", c.pattern, c.text)
+		require.Equal(t, c.want, profiles.Glob(c.pattern, []byte(c.text)), "%q %q", c.pattern, c.text)
 	}
 }
 

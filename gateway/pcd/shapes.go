@@ -229,3 +229,10 @@ func withDigit(b []byte) bool {
 	}
 	return false
 }
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 0x20
+	}
+	return c
+}

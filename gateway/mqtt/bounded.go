@@ -1,9 +1,12 @@
 package mqtt
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
 // bounded is a listener with room for so many connections. The library counts
@@ -19,6 +22,10 @@ type bounded struct {
 func (b *bounded) Accept() (net.Conn, error) {
 	for {
 		c, err := b.Listener.Accept()
+		if passes(err) {
+			time.Sleep(acceptAgain)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -30,6 +37,20 @@ func (b *bounded) Accept() (net.Conn, error) {
 			c.Close()
 		}
 	}
+}
+
+// acceptAgain is how long a listener waits for the machine to have what it lacks.
+const acceptAgain = 100 * time.Millisecond
+
+// passes reports whether an error of Accept is about one connection, or about what
+// the machine has too little of now. The library would listen no more after it.
+func passes(err error) bool {
+	for _, one := range [...]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
 }
 
 // guest is a connection that gives its room back.

@@ -1,8 +1,12 @@
 package mqtt_test
 
 import (
+	"context"
+	"log/slog"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,4 +166,31 @@ func TestALastWillThatIsNotDueIsNotKept(t *testing.T) {
 	abandon(t, s, s.options("last").SetWill(onlineTopic, "last", 1, false))
 	require.Eventually(t, func() bool { return len(k.all()) > 0 }, soon, time.Millisecond)
 	require.Equal(t, []string{onlineTopic + " last"}, k.all())
+}
+
+// A machine that has used up its file descriptors has some again later: the broker
+// must not have stopped listening by then.
+func TestTheBrokerListensOnAfterTheMachineRanOutOfFiles(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	b := mqtt.NewBroker(mqtt.BrokerOptions{Taker: &ready{}, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx, &poor{Listener: l}) }()
+	connect(t, station{broker: b, addr: l.Addr().String()}.options("late")).Disconnect(0)
+	cancel()
+	require.NoError(t, <-ended)
+}
+
+// poor is a listener whose first connections fail for want of file descriptors.
+type poor struct {
+	net.Listener
+	failed int // Accept is called by one goroutine
+}
+
+func (p *poor) Accept() (net.Conn, error) {
+	if p.failed++; p.failed <= 3 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return p.Listener.Accept()
 }

@@ -33,17 +33,24 @@ func TestNoPatientDataIsWrittenAnywhere(t *testing.T) {
 		positions[g.planted[i].where+g.planted[i].row] = true
 	}
 	require.Greater(t, len(positions), 300)
-	survivors, unexpected := map[string]bool{}, []string{}
+	survivors, unexpected, torn := map[string]bool{}, []string{}, map[string]bool{}
 	total := 0
-	for _, name := range slices.Sorted(maps.Keys(s.sinks.all)) {
+	names := slices.Sorted(maps.Keys(s.sinks.all))
+	slices.SortStableFunc(names, func(a, b string) int { // the packed ones last
+		return strings.Compare(packed[:len(packed)*strings.Count(a, packed)], packed[:len(packed)*strings.Count(b, packed)])
+	})
+	for _, name := range names {
 		total += s.sinks.all[name].Len()
 		for f := range search(s.sinks.all[name].Bytes()) {
 			p, why := g.allowed(name, f)
+			if (strings.HasSuffix(name, packed) || f.number < 0) && torn[f.mark] {
+				continue // what is left of one that may be there: a database overwrites parts of a page
+			}
 			if why != "" {
 				unexpected = append(unexpected, fmt.Sprintf("%s: %s", name, why))
 				continue
 			}
-			survivors[p.where] = true
+			survivors[p.where], torn[f.mark] = true, true
 		}
 	}
 	slices.Sort(unexpected)

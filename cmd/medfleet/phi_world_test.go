@@ -324,9 +324,16 @@ func (s *system) devices() []medfleet.Device {
 // unpackUplink shows what the gateway sent as it was before it was compressed.
 func (s *system) unpackUplink() {
 	if b := s.sinks.all["uplink"]; b != nil {
-		s.sinks.to("uplink").Write(unpacked(bytes.Clone(b.Bytes())))
+		raw := bytes.Clone(b.Bytes())
+		s.sinks.to("uplink" + packed).Write(raw)
+		b.Reset()
+		b.Write(unpacked(raw))
 	}
 }
+
+// packed ends the name of a sink of compressed bytes, whose content is searched
+// unpacked as well. In there the number of a token may be torn from its mark.
+const packed = ", packed"
 
 // files puts every byte in the data folders into a sink of the folder's name. What
 // is compressed is there as it was before, too.
@@ -336,6 +343,10 @@ func (s *system) files() {
 		part := strings.SplitN(name, string(filepath.Separator), 3)
 		into := s.sinks.to(strings.Join(part[:min(len(part), 2)], "/"))
 		into.Write([]byte(name))
+		if part[0] == "collector" && len(part) > 1 && part[1] == "history" {
+			s.sinks.to("collector/history" + packed).Write(b)
+			continue // its log is read record by record below
+		}
 		into.Write(b)
 		into.Write(unpacked(b))
 	}

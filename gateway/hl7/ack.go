@@ -63,7 +63,7 @@ func Ack(dst []byte, req *Message, outcome Outcome, o AckOptions) ([]byte, bool)
 	b.answerHeader(in, o)
 	b.NextField().Raw(in.Field(11).raw)
 	b.NextField().Raw(in.Field(12).raw)
-	if set := in.Field(18); req.coding.transcoded {
+	if set := in.Field(18); req.coding.transcoded() {
 		b.To(18).Field("UNICODE UTF-8")
 	} else if !set.IsEmpty() {
 		b.To(18).NextField().Raw(set.raw)

@@ -161,11 +161,11 @@ func (c charset) appendUTF8(dst, b []byte) []byte {
 	return dst
 }
 
-func (c *coding) appendDecoded(dst, b []byte) []byte {
-	if c.transcoded || plain(b) {
+func (c coding) appendDecoded(dst, b []byte) []byte {
+	if c.transcoded() || plain(b) {
 		return append(dst, b...)
 	}
-	return c.charset.appendUTF8(dst, b)
+	return c.charset().appendUTF8(dst, b)
 }
 
 // plain says that b is ASCII without ESC, the same in every set.
@@ -181,16 +181,16 @@ func plain(b []byte) bool {
 // applyCharset reads MSH-18 and makes every value know it. Where characters
 // may hold separator bytes, the message is decoded and split anew.
 func (m *Message) applyCharset() error {
-	if m.coding.transcoded { // UTF-16 or UTF-32, whatever MSH-18 says
+	if m.coding.transcoded() { // UTF-16 or UTF-32, whatever MSH-18 says
 		return nil
 	}
 	c := charsetOf(m.Header().Field(charsetField))
 	if c == charsetGuess {
 		return nil
 	}
-	m.coding.charset = c
+	m.coding = m.coding.in(c)
 	if c >= charsetGB18030 {
-		m.coding.transcoded = true
+		m.coding = m.coding.decoded()
 		if !plain(m.raw) {
 			m.own = c.appendUTF8(nil, m.raw)
 			return m.split(m.own)

@@ -10,7 +10,7 @@ import (
 // segment once. What is not there is empty.
 func (s Segment) Cut(fields []Value) {
 	clear(fields)
-	if s.header() || s.coding.Field == 0 {
+	if s.header() || s.coding.field() == 0 {
 		for n := 1; n < len(fields); n++ {
 			fields[n] = s.Field(n)
 		}
@@ -21,7 +21,7 @@ func (s Segment) Cut(fields []Value) {
 	}
 	const ones, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
 	b, n, from, at := s.raw[4:], 1, 0, 0
-	pattern := ones * uint64(s.coding.Field)
+	pattern := ones * uint64(s.coding.field())
 	for ; len(b)-at >= 8; at += 8 { // see nthOf
 		x := binary.LittleEndian.Uint64(b[at:]) ^ pattern
 		for hits := ^((x&low + low) | x | low); hits != 0; hits &= hits - 1 {
@@ -34,7 +34,7 @@ func (s Segment) Cut(fields []Value) {
 		}
 	}
 	for ; at < len(b) && n < len(fields); at++ {
-		if b[at] == s.coding.Field {
+		if b[at] == s.coding.field() {
 			fields[n] = Value{raw: b[from:at:at], coding: s.coding}
 			n, from = n+1, at+1
 		}

@@ -25,7 +25,7 @@ func (v Value) String() string {
 // It is meant for the undivided parts of a field. Separators of a larger value
 // are left in the text and can no longer be told from escaped ones.
 func (v Value) AppendText(dst []byte) []byte {
-	esc := v.coding.Escape
+	esc := v.coding.escape()
 	if esc == 0 || bytes.IndexByte(v.raw, esc) < 0 {
 		return v.coding.appendDecoded(dst, v.raw)
 	}
@@ -34,22 +34,22 @@ func (v Value) AppendText(dst []byte) []byte {
 }
 
 // unescape appends raw with its escapes resolved, still in the charset of raw.
-func (c *coding) unescape(dst, raw []byte) []byte {
+func (c coding) unescape(dst, raw []byte) []byte {
 	for {
-		text, rest, found := cut(raw, c.Escape)
+		text, rest, found := cut(raw, c.escape())
 		dst = append(dst, text...)
 		if !found {
 			return dst
 		}
-		body, after, closed := cut(rest, c.Escape)
+		body, after, closed := cut(rest, c.escape())
 		if !closed {
-			dst = append(dst, c.Escape)
+			dst = append(dst, c.escape())
 			return append(dst, rest...)
 		}
 		if local(body) {
-			dst = append(dst, c.Escape)
+			dst = append(dst, c.escape())
 			dst = append(dst, body...)
-			dst, raw = append(dst, c.Escape), after
+			dst, raw = append(dst, c.escape()), after
 			continue
 		}
 		resolved, ok := c.appendEscape(dst, body)
@@ -59,7 +59,7 @@ func (c *coding) unescape(dst, raw []byte) []byte {
 		}
 		// A lone escape character, as in a Windows path. The next one may
 		// begin a true escape.
-		dst, raw = append(dst, c.Escape), rest
+		dst, raw = append(dst, c.escape()), rest
 	}
 }
 
@@ -80,7 +80,7 @@ func local(body []byte) bool {
 }
 
 // appendEscape appends what the escape \body\ stands for.
-func (c *coding) appendEscape(dst, body []byte) ([]byte, bool) {
+func (c coding) appendEscape(dst, body []byte) ([]byte, bool) {
 	switch {
 	case len(body) == 1:
 		return c.appendCharacter(dst, body[0])
@@ -93,21 +93,21 @@ func (c *coding) appendEscape(dst, body []byte) ([]byte, bool) {
 }
 
 // appendCharacter resolves the one-letter escapes (2.7.1, 2.7.2).
-func (c *coding) appendCharacter(dst []byte, letter byte) ([]byte, bool) {
+func (c coding) appendCharacter(dst []byte, letter byte) ([]byte, bool) {
 	var char byte
 	switch letter {
 	case 'F':
-		char = c.Field
+		char = c.field()
 	case 'S':
-		char = c.Component
+		char = c.component()
 	case 'T':
-		char = c.Subcomponent
+		char = c.subcomponent()
 	case 'R':
-		char = c.Repetition
+		char = c.repetition()
 	case 'E':
-		char = c.Escape
+		char = c.escape()
 	case 'P':
-		char = c.Truncation
+		char = c.truncation()
 	case 'H', 'N':
 		return dst, true
 	}
@@ -118,15 +118,15 @@ func (c *coding) appendCharacter(dst []byte, letter byte) ([]byte, bool) {
 }
 
 // appendHex resolves \Xhhhh..\ (2.7.5): bytes in the message's character set.
-func (c *coding) appendHex(dst, digits []byte) ([]byte, bool) {
+func (c coding) appendHex(dst, digits []byte) ([]byte, bool) {
 	n := len(dst)
 	decoded, err := hex.AppendDecode(dst, digits)
 	if err != nil {
 		return dst, false
 	}
-	if c.transcoded {
+	if c.transcoded() {
 		char := append([]byte(nil), decoded[n:]...)
-		return c.charset.appendUTF8(decoded[:n], char), true
+		return c.charset().appendUTF8(decoded[:n], char), true
 	}
 	return decoded, true
 }

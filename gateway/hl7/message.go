@@ -56,7 +56,7 @@ func (m *Message) Parse(b []byte) error {
 	if err != nil {
 		return err
 	}
-	m.coding.Separators = sep
+	m.coding |= newCoding(sep)
 	if err := m.split(b); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (m *Message) Parse(b []byte) error {
 // Reset empties m and keeps its memory for the next message.
 func (m *Message) Reset() {
 	clear(m.segments)
-	m.raw, m.segments, m.coding = nil, m.segments[:0], coding{}
+	m.raw, m.segments, m.coding = nil, m.segments[:0], 0
 }
 
 // Raw is what the segments point into: the input without its wrapping, or,
@@ -75,7 +75,7 @@ func (m *Message) Reset() {
 func (m *Message) Raw() []byte { return m.raw }
 
 // Separators are the encoding characters of this message (MSH-1 and MSH-2).
-func (m *Message) Separators() Separators { return m.coding.Separators }
+func (m *Message) Separators() Separators { return m.coding.separators() }
 
 // Segments are the segments in their order; the first is MSH. The slice is
 // the message's own and holds until the next Parse or Reset.
@@ -110,12 +110,12 @@ func (m *Message) split(b []byte) error {
 		if blank(b[line.from:line.to]) {
 			continue
 		}
-		name, ok := segmentName(b[line.from:line.to], m.coding.Field)
+		name, ok := segmentName(b[line.from:line.to], m.coding.field())
 		if !ok {
 			return m.split(m.rejoin(b))
 		}
 		for mayBeGlued(name) {
-			length := glued(name, b[line.from:line.to], m.coding.Field)
+			length := glued(name, b[line.from:line.to], m.coding.field())
 			if length == 0 {
 				break
 			}
@@ -153,13 +153,13 @@ func (m *Message) rejoin(b []byte) []byte {
 		if blank(text) {
 			continue
 		}
-		_, ok := segmentName(text, m.coding.Field)
+		_, ok := segmentName(text, m.coding.field())
 		switch {
 		case ok && len(out) > 0:
 			out = append(out, '\r')
 			start = len(out)
-		case !ok && len(out)-start == 3 && text[0] != m.coding.Field:
-			out = append(out, m.coding.Field)
+		case !ok && len(out)-start == 3 && text[0] != m.coding.field():
+			out = append(out, m.coding.field())
 		}
 		out = append(out, text...)
 	}

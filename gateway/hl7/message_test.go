@@ -231,7 +231,7 @@ func TestParsingAgainKeepsNothing(t *testing.T) {
 	require.NoError(t, m.Parse([]byte("MSH|^~\\&|A||||||||||||||||BIG-5\rOBX|1\rOBX|2\rOBX|3")))
 	require.NoError(t, m.Parse([]byte("MSH$%|$B\rPV1$1")))
 	require.Equal(t, []string{"MSH$%|$B", "PV1$1"}, texts(&m))
-	require.Equal(t, coding{Separators: Separators{'$', '%', '|', 0, 0, 0}}, m.coding)
+	require.Equal(t, newCoding(Separators{'$', '%', '|', 0, 0, 0}), m.coding)
 	require.Error(t, m.Parse(nil))
 	require.Empty(t, m.Segments())
 	require.Empty(t, m.Header().Name())

@@ -81,7 +81,7 @@ func (s Segment) Field(n int) Value {
 	if n < 1 || len(s.raw) < 4 {
 		return Value{}
 	}
-	return Value{raw: nth(s.raw[4:], s.coding.Field, n), coding: s.coding}
+	return Value{raw: nth(s.raw[4:], s.coding.field(), n), coding: s.coding}
 }
 
 // Fields is the number of the last field that is there, empty or not.
@@ -89,7 +89,7 @@ func (s Segment) Fields() int {
 	if len(s.raw) < 4 {
 		return 0
 	}
-	n := bytes.Count(s.raw[4:], []byte{s.coding.Field}) + 1
+	n := bytes.Count(s.raw[4:], []byte{s.coding.field()}) + 1
 	if s.header() {
 		n++
 	}
@@ -125,7 +125,7 @@ func (s Segment) fieldOffset(n int) int {
 	}
 	at := min(4, len(s.raw))
 	for ; n > 1 && at < len(s.raw); n-- {
-		at = min(indexFrom(s.raw, at, s.coding.Field)+1, len(s.raw))
+		at = min(indexFrom(s.raw, at, s.coding.field())+1, len(s.raw))
 	}
 	return s.offset + at
 }
@@ -141,7 +141,7 @@ func (s Segment) headerField(n int) Value {
 	case n == 1 && len(s.raw) > 3:
 		return Value{raw: s.raw[3:4:4]}
 	case n == 2 && len(s.raw) > 4:
-		return Value{raw: nth(s.raw[4:], s.coding.Field, 1)}
+		return Value{raw: nth(s.raw[4:], s.coding.field(), 1)}
 	}
 	return Value{}
 }

@@ -19,13 +19,6 @@ type Value struct {
 	coding coding
 }
 
-// coding is what is needed to read a value: eight bytes, carried by value.
-type coding struct {
-	Separators
-	charset    charset
-	transcoded bool // the message's text is UTF-8 already; hexadecimal escapes are still in charset
-}
-
 // Bytes is the value as it stands in the message, escapes unresolved. It must
 // not be changed.
 func (v Value) Bytes() []byte { return v.raw[:len(v.raw):len(v.raw)] }
@@ -37,22 +30,22 @@ func (v Value) IsEmpty() bool { return len(v.raw) == 0 }
 func (v Value) IsNull() bool { return string(v.raw) == `""` }
 
 // Repetition is repetition n of a field.
-func (v Value) Repetition(n int) Value { return v.part(v.coding.Repetition, n) }
+func (v Value) Repetition(n int) Value { return v.part(v.coding.repetition(), n) }
 
 // Repetitions yields all repetitions; an empty field has none.
-func (v Value) Repetitions() iter.Seq[Value] { return v.parts(v.coding.Repetition) }
+func (v Value) Repetitions() iter.Seq[Value] { return v.parts(v.coding.repetition()) }
 
 // Component is component n of the first repetition.
-func (v Value) Component(n int) Value { return v.Repetition(1).part(v.coding.Component, n) }
+func (v Value) Component(n int) Value { return v.Repetition(1).part(v.coding.component(), n) }
 
 // Components yields all components of the first repetition.
-func (v Value) Components() iter.Seq[Value] { return v.Repetition(1).parts(v.coding.Component) }
+func (v Value) Components() iter.Seq[Value] { return v.Repetition(1).parts(v.coding.component()) }
 
 // Subcomponent is subcomponent n of the first component of the first repetition.
-func (v Value) Subcomponent(n int) Value { return v.Component(1).part(v.coding.Subcomponent, n) }
+func (v Value) Subcomponent(n int) Value { return v.Component(1).part(v.coding.subcomponent(), n) }
 
 // Subcomponents yields all subcomponents of the first component of the first repetition.
-func (v Value) Subcomponents() iter.Seq[Value] { return v.Component(1).parts(v.coding.Subcomponent) }
+func (v Value) Subcomponents() iter.Seq[Value] { return v.Component(1).parts(v.coding.subcomponent()) }
 
 // Time reads component 1. See [ParseTime].
 func (v Value) Time(loc *time.Location) (time.Time, Precision, error) {

@@ -14,7 +14,7 @@ func (m *Message) unwrap(b []byte) []byte {
 	if wide, c := wideOf(b); wide != nil {
 		if decoded, err := wide.NewDecoder().Bytes(b); err == nil {
 			m.own, b = decoded, decoded
-			m.coding = coding{charset: c, transcoded: true}
+			m.coding = coding(0).in(c).decoded()
 		}
 	}
 	b = trimStart(b)

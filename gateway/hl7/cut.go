@@ -5,41 +5,120 @@ import (
 	"math/bits"
 )
 
-// Cut writes the fields of a segment into fields, each at its number as [Segment.Field]
-// counts, as many as there is room for: to read several, this goes through the
-// segment once. What is not there is empty.
-func (s Segment) Cut(fields []Value) {
-	clear(fields)
-	if s.header() || s.coding.field() == 0 {
-		for n := 1; n < len(fields); n++ {
-			fields[n] = s.Field(n)
-		}
+// fieldsFound is how many fields [Fields] finds in one go; what stands behind
+// them is looked for when it is asked for.
+const fieldsFound = 29
+
+// Fields gives the fields of one segment after going through it once. Where they
+// end is kept, not the values: few of them are read. The zero Fields is that of the
+// zero Segment.
+type Fields struct {
+	segment Segment
+	found   int
+	all     bool // there are no more than those found
+	ends    [fieldsFound + 1]int // of field n, in the segment without its name; ends[0] is before the first
+}
+
+// Of makes f the fields of s.
+func (f *Fields) Of(s Segment) {
+	f.segment, f.found, f.all = s, 0, false
+	if s.header() || len(s.raw) < 4 {
 		return
 	}
-	if len(s.raw) < 4 {
-		return
+	f.ends[0] = -1
+	f.found = cutAll(f.ends[1:], s.raw[4:], s.coding.field())
+	f.all = f.found < fieldsFound
+}
+
+// Field is field n, as [Segment.Field] gives it.
+func (f *Fields) Field(n int) Value {
+	switch {
+	case n > f.found && f.all:
+		return Value{}
+	case n < 1 || n > f.found:
+		return f.segment.Field(n)
 	}
-	const ones, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
-	b, n, from, at := s.raw[4:], 1, 0, 0
-	pattern := ones * uint64(s.coding.field())
-	for ; len(b)-at >= 8; at += 8 { // see nthOf
-		x := binary.LittleEndian.Uint64(b[at:]) ^ pattern
-		for hits := ^((x&low + low) | x | low); hits != 0; hits &= hits - 1 {
-			if n >= len(fields) {
-				return
+	from, to := f.ends[n-1]+1, f.ends[n]
+	return Value{raw: f.segment.raw[4+from : 4+to : 4+to], coding: f.segment.coding}
+}
+
+// cutAll writes the ends of the parts of b until ends is full, and gives their
+// number. See nthOf for the eight bytes at once.
+func cutAll(ends []int, b []byte, sep byte) int {
+	if sep == 0 {
+		return 0
+	}
+	pattern, n, at := ones*uint64(sep), 0, 0
+	for ; len(b)-at >= 8; at += 8 {
+		for hits := equal(binary.LittleEndian.Uint64(b[at:]), pattern); hits != 0; hits &= hits - 1 {
+			if n == len(ends) {
+				return n
 			}
-			i := at + bits.TrailingZeros64(hits)>>3
-			fields[n] = Value{raw: b[from:i:i], coding: s.coding}
-			n, from = n+1, i+1
+			ends[n] = at + bits.TrailingZeros64(hits)>>3
+			n++
 		}
 	}
-	for ; at < len(b) && n < len(fields); at++ {
-		if b[at] == s.coding.field() {
-			fields[n] = Value{raw: b[from:at:at], coding: s.coding}
-			n, from = n+1, at+1
+	for ; at < len(b); at++ {
+		if b[at] != sep {
+			continue
+		}
+		if n == len(ends) {
+			return n
+		}
+		ends[n] = at
+		n++
+	}
+	if n < len(ends) {
+		ends[n] = len(b)
+		n++
+	}
+	return n
+}
+
+const ones, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
+
+// equal has 0x80 in each byte of word that is the one pattern repeats.
+func equal(word, pattern uint64) uint64 {
+	x := word ^ pattern
+	return ^((x&low + low) | x | low)
+}
+
+// nthWithin is part n of b up to the first end: nth of nth 1, in one go.
+func nthWithin(b []byte, end, sep byte, n int) []byte {
+	if end == 0 || sep == 0 || n < 1 {
+		return nth(nth(b, end, 1), sep, n)
+	}
+	ends, seps, from, at := ones*uint64(end), ones*uint64(sep), 0, 0
+	for ; len(b)-at >= 8; at += 8 {
+		word := binary.LittleEndian.Uint64(b[at:])
+		stop := equal(word, ends)
+		for hits := equal(word, seps) | stop; hits != 0; hits &= hits - 1 {
+			bit := bits.TrailingZeros64(hits)
+			i := at + bit>>3
+			if n--; n == 0 {
+				return b[from:i:i]
+			}
+			if stop>>bit&1 != 0 {
+				return nil
+			}
+			from = i + 1
 		}
 	}
-	if n < len(fields) {
-		fields[n] = Value{raw: b[from:], coding: s.coding}
+	for ; at < len(b); at++ {
+		c := b[at]
+		if c != sep && c != end {
+			continue
+		}
+		if n--; n == 0 {
+			return b[from:at:at]
+		}
+		if c == end {
+			return nil
+		}
+		from = at + 1
 	}
+	if n != 1 {
+		return nil
+	}
+	return b[from:]
 }

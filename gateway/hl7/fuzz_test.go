@@ -51,15 +51,17 @@ func FuzzParse(f *testing.F) {
 // requireCut holds what is cut at once against what is read one by one.
 func requireCut(t *testing.T, s Segment) {
 	t.Helper()
-	for _, room := range []int{0, 1, 2, 5, 22, 300} {
-		fields := make([]Value, room)
-		for i := range fields {
-			fields[i] = Value{raw: []byte("left over")}
-		}
-		s.Cut(fields)
-		for n := range fields {
-			require.Equal(t, s.Field(n).Bytes(), fields[n].Bytes(), "%s-%d", s.Name(), n)
-			require.Equal(t, s.Field(n).String(), fields[n].String(), "%s-%d", s.Name(), n)
+	var fields Fields
+	fields.Of(Segment{raw: []byte("OBX|left|over"), name: nameOBX, coding: newCoding(Standard())})
+	fields.Of(s)
+	for n := -1; n <= 300; n++ {
+		require.Equal(t, s.Field(n).Bytes(), fields.Field(n).Bytes(), "%s-%d", s.Name(), n)
+		require.Equal(t, s.Field(n).String(), fields.Field(n).String(), "%s-%d", s.Name(), n)
+	}
+	for n := range 20 {
+		field := s.Field(n)
+		for c := -1; c <= 12; c++ {
+			require.Equal(t, field.Repetition(1).part(field.coding.component(), c).Bytes(), field.Component(c).Bytes(), "%s-%d.%d", s.Name(), n, c)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (v Value) Repetition(n int) Value { return v.part(v.coding.repetition(), n)
 func (v Value) Repetitions() iter.Seq[Value] { return v.parts(v.coding.repetition()) }
 
 // Component is component n of the first repetition.
-func (v Value) Component(n int) Value { return v.Repetition(1).part(v.coding.component(), n) }
+func (v Value) Component(n int) Value { return v.within(v.coding.component(), n) }
 
 // Components yields all components of the first repetition.
 func (v Value) Components() iter.Seq[Value] { return v.Repetition(1).parts(v.coding.component()) }
@@ -54,6 +54,12 @@ func (v Value) Time(loc *time.Location) (time.Time, Precision, error) {
 
 // Number reads component 1 of the first repetition. See [ParseNumber].
 func (v Value) Number() (float64, error) { return ParseNumber(v.Component(1).raw) }
+
+// within is part n of the first repetition.
+func (v Value) within(sep byte, n int) Value {
+	v.raw = nthWithin(v.raw, v.coding.repetition(), sep, n)
+	return v
+}
 
 func (v Value) part(sep byte, n int) Value {
 	v.raw = nth(v.raw, sep, n)
@@ -101,14 +107,13 @@ func nth(b []byte, sep byte, n int) []byte {
 // nthOf looks at eight bytes at once: parts are short, so that a search for each
 // separator would cost more.
 func nthOf(b []byte, sep byte, n int) []byte {
-	const ones, low = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
 	pattern, from, at := ones*uint64(sep), 0, 0
 	for ; len(b)-at >= 8; at += 8 {
 		x := binary.LittleEndian.Uint64(b[at:]) ^ pattern
 		if (x-ones)&^x&^low == 0 {
 			continue // no byte of these is sep
 		}
-		for hits := ^((x&low + low) | x | low); hits != 0; hits &= hits - 1 { // 0x80 in each byte that is
+		for hits := equal(x, 0); hits != 0; hits &= hits - 1 {
 			i := at + bits.TrailingZeros64(hits)>>3
 			if n--; n == 0 {
 				return b[from:i:i]

@@ -33,11 +33,8 @@ type sieve struct {
 	// The fields of the segment read last: finding one means going through
 	// all before it.
 	at     int
-	fields [maxField + 1]hl7.Value
+	fields hl7.Fields
 }
-
-// maxField is the highest field the allow-list names.
-const maxField = 29
 
 // subject is what an OBX row is about. number and refid are its code as far as
 // it has the shape of one; metric is set in metric rows, profile in structure
@@ -71,7 +68,7 @@ func (s *sieve) begin(m *Mapper, msg *Message) {
 // end forgets the message, whose memory is somebody else's.
 func (s *sieve) end() {
 	s.mapper, s.segments = nil, nil
-	clear(s.fields[:])
+	s.fields.Of(hl7.Segment{})
 }
 
 func (s *sieve) count() int { return len(s.segments) }
@@ -188,9 +185,9 @@ func (s *sieve) value(i int, p place, n int) (hl7.Value, bool) {
 func (s *sieve) field(i, n int) hl7.Value {
 	if i != s.at {
 		s.at = i
-		s.segments[i].Cut(s.fields[:])
+		s.fields.Of(s.segments[i])
 	}
-	return s.fields[n]
+	return s.fields.Field(n)
 }
 
 // decode resolves charset and escapes; plain ASCII is used as it stands.

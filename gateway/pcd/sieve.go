@@ -28,7 +28,9 @@ type sieve struct {
 	subjects []subject // by segment, set when an OBX is classified
 	decoded  []byte    // text whose escapes were resolved, until the next message
 	open     bool      // lets everything through: the control of the tests
+	usual    bool      // the message has the usual separators
 	known    names
+	codes    map[string]subject // what codes are about, by an OBX-3 of allowed values alone
 
 	// The fields of the segment read last: finding one means going through
 	// all before it.
@@ -63,6 +65,9 @@ func (s *sieve) begin(m *Mapper, msg *Message) {
 		s.kinds = append(s.kinds, kindOf(s.segments[i].Name()))
 	}
 	s.at, s.decoded = -1, s.decoded[:0]
+	sep, usual := msg.Separators(), hl7.Standard()
+	sep.Truncation = usual.Truncation
+	s.usual = sep == usual && !s.open
 }
 
 // end forgets the message, whose memory is somebody else's.
@@ -260,6 +265,17 @@ func (s *sieve) word(i, n int) []byte {
 // subject classifies an OBX row and remembers it: what may be read of its value
 // follows from that.
 func (s *sieve) subject(i int) subject {
+	written := s.field(i, allowed[obxCode].field).Bytes()
+	sub, ok := s.codes[string(written)]
+	if !ok || !s.usual {
+		sub = s.classify(i)
+		s.remember(i, written, sub)
+	}
+	s.subjects[i] = sub
+	return sub
+}
+
+func (s *sieve) classify(i int) subject {
 	number, refid := s.code(i, obxCode), s.text(i, obxRefID)
 	if number == 0 && refid == "" {
 		number, refid = s.code(i, obxLateCode), s.text(i, obxEarlyRefID)
@@ -268,16 +284,38 @@ func (s *sieve) subject(i int) subject {
 		number = hexCode(s.get(i, obxHexCode))
 	}
 	sub := s.mapper.subjectOf(number, refid)
-	if sub.kind == rowOther {
-		if other := s.mapper.subjectOf(s.code(i, obxOtherCode), s.text(i, obxOtherRefID)); other.kind != rowOther {
-			sub = other
-		} else if f, ok := s.vendorAlert(i); ok {
-			sub = subject{kind: rowVendorAlert, number: number, fault: f}
-		}
+	if sub.kind != rowOther {
+		return sub
 	}
-	s.subjects[i] = sub
+	if other := s.mapper.subjectOf(s.code(i, obxOtherCode), s.text(i, obxOtherRefID)); other.kind != rowOther {
+		return other
+	}
+	if f, ok := s.vendorAlert(i); ok {
+		return subject{kind: rowVendorAlert, number: number, fault: f}
+	}
 	return sub
 }
+
+// remember keeps what a code is about, so that it is looked up once, when nothing
+// stands in OBX-3 but a code, its name and their system.
+func (s *sieve) remember(i int, written []byte, sub subject) {
+	if !s.usual || len(written) > maxCode {
+		return
+	}
+	var room [maxCode]byte
+	whole := append(append(room[:0], s.get(i, obxCode)...), '^')
+	whole = append(append(whole, s.get(i, obxRefID)...), '^')
+	if whole = append(whole, s.get(i, obxSystem)...); !bytes.Equal(whole, written) {
+		return
+	}
+	if s.codes == nil || len(s.codes) >= maxNames {
+		s.codes = make(map[string]subject)
+	}
+	s.codes[string(written)] = sub
+}
+
+// maxCode is how long an OBX-3 may be to be remembered.
+const maxCode = 128
 
 // vendorAlert finds a row that is an alert by its coding system: its code is in
 // the makers' tables for whatever model.

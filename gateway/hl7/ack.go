@@ -54,13 +54,14 @@ type Condition struct {
 // application acknowledgement gets the commit one; its application part never
 // knew the message.
 func Ack(dst []byte, req *Message, outcome Outcome, o AckOptions) ([]byte, bool) {
-	in := req.Header()
-	class, wanted := answerClass(req, outcome, o.Mode)
+	var in Fields
+	in.Of(req.Header())
+	class, wanted := answerClass(req, &in, outcome, o.Mode)
 	if !wanted {
 		return dst, false
 	}
 	b := NewBuilder(dst, req.Separators())
-	b.answerHeader(in, o)
+	b.answerHeader(&in, o)
 	b.NextField().Raw(in.Field(11).raw)
 	b.NextField().Raw(in.Field(12).raw)
 	if set := in.Field(18); req.coding.transcoded() {
@@ -76,7 +77,7 @@ func Ack(dst []byte, req *Message, outcome Outcome, o AckOptions) ([]byte, bool)
 
 // answerHeader writes MSH up to MSH-10: sender and receiver swapped, the
 // trigger event kept.
-func (b *Builder) answerHeader(in Segment, o AckOptions) {
+func (b *Builder) answerHeader(in *Fields, o AckOptions) {
 	b.Segment("MSH")
 	for _, n := range [...]int{5, 6, 3, 4} {
 		b.NextField().Raw(in.Field(n).raw)
@@ -110,11 +111,10 @@ func (b *Builder) condition(c *Condition) {
 }
 
 // answerClass decides between C and A, and whether there is an answer at all.
-func answerClass(req *Message, outcome Outcome, mode AckMode) (byte, bool) {
-	in := req.Header()
+func answerClass(req *Message, in *Fields, outcome Outcome, mode AckMode) (byte, bool) {
 	commit, application := in.Field(15), in.Field(16)
 	asked := !commit.IsEmpty() || !application.IsEmpty()
-	if in.Name() == "" || answersSomething(req, asked) {
+	if len(req.segments) == 0 || answersSomething(req, in, asked) {
 		return 0, false
 	}
 	class := byte('A')
@@ -137,8 +137,8 @@ func answerClass(req *Message, outcome Outcome, mode AckMode) (byte, bool) {
 // answersSomething says that req is an acknowledgement or another answer:
 // answering those would never end. An answer other than a plain ACK may ask
 // for a commit acknowledgement explicitly (2.9.3).
-func answersSomething(req *Message, asked bool) bool {
-	return acknowledgement(req.Header().Field(9).Component(1).raw) || req.First("MSA").Name() != "" && !asked
+func answersSomething(req *Message, in *Fields, asked bool) bool {
+	return acknowledgement(in.Field(9).Component(1).raw) || !asked && req.has(nameMSA)
 }
 
 // acknowledgement reads MSH-9.1: ACK, or MCF, the delayed form of old versions.
@@ -149,12 +149,12 @@ func acknowledgement(messageType []byte) bool {
 // conditionMet reads MSH-15 or MSH-16 (table 0155). A code that is not in the
 // table means always: a sender that wrote something waits for something.
 func conditionMet(v Value, outcome Outcome) bool {
-	switch string(bytes.ToUpper(bytes.TrimSpace(v.Component(1).raw))) {
-	case "", "NE", `""`:
+	switch b := bytes.TrimSpace(v.Component(1).raw); {
+	case len(b) == 0, string(b) == `""`, bytes.EqualFold(b, []byte("NE")):
 		return false
-	case "ER":
+	case bytes.EqualFold(b, []byte("ER")):
 		return outcome != Accepted
-	case "SU":
+	case bytes.EqualFold(b, []byte("SU")):
 		return outcome == Accepted
 	}
 	return true

@@ -15,14 +15,14 @@ const fieldsFound = 29
 type Fields struct {
 	segment Segment
 	found   int
-	all     bool // there are no more than those found
-	ends    [fieldsFound + 1]int // of field n, in the segment without its name; ends[0] is before the first
+	all     bool                 // there are no more than those found
+	ends    [fieldsFound + 1]int // of part n of what stands behind the name and its separator; ends[0] is before the first
 }
 
 // Of makes f the fields of s.
 func (f *Fields) Of(s Segment) {
 	f.segment, f.found, f.all = s, 0, false
-	if s.header() || len(s.raw) < 4 {
+	if len(s.raw) < 4 {
 		return
 	}
 	f.ends[0] = -1
@@ -32,14 +32,25 @@ func (f *Fields) Of(s Segment) {
 
 // Field is field n, as [Segment.Field] gives it.
 func (f *Fields) Field(n int) Value {
-	switch {
-	case n > f.found && f.all:
-		return Value{}
-	case n < 1 || n > f.found:
-		return f.segment.Field(n)
+	if f.segment.header() {
+		if n <= 2 {
+			return f.segment.headerField(n)
+		}
+		n-- // the separator after the name is field 1
+	}
+	if n < 1 || n > f.found {
+		return f.behind(n)
 	}
 	from, to := f.ends[n-1]+1, f.ends[n]
 	return Value{raw: f.segment.raw[4+from : 4+to : 4+to], coding: f.segment.coding}
+}
+
+// behind is part n of a segment, one that was not found at once.
+func (f *Fields) behind(n int) Value {
+	if n < 1 || f.all || len(f.segment.raw) < 4 {
+		return Value{}
+	}
+	return Value{raw: nth(f.segment.raw[4:], f.segment.coding.field(), n), coding: f.segment.coding}
 }
 
 // cutAll writes the ends of the parts of b until ends is full, and gives their

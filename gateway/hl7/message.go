@@ -100,6 +100,15 @@ func (m *Message) First(name string) Segment {
 	return Segment{}
 }
 
+func (m *Message) has(n name) bool {
+	for i := range m.segments {
+		if m.segments[i].name == n {
+			return true
+		}
+	}
+	return false
+}
+
 // split finds the segments of b (2.5.4: CR ends a segment).
 func (m *Message) split(b []byte) error {
 	m.raw, m.segments = b, m.segments[:0]

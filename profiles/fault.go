@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Fault is what a maker's own error code stands for. Model is a pattern of *
@@ -98,13 +100,16 @@ func lower(c byte) byte {
 func Glob[T string | []byte](pattern string, text T) bool {
 	p, t, star, from := 0, 0, -1, 0
 	for t < len(text) {
+		have, size := letterAt(text, t)
+		want, width := letterAt(pattern, p)
 		switch {
-		case p < len(pattern) && pattern[p] == '*':
+		case want == '*':
 			star, from, p = p, t, p+1
-		case p < len(pattern) && (pattern[p] == '?' || lower(pattern[p]) == lower(text[t])):
-			p, t = p+1, t+1
+		case want == '?' || want == have:
+			p, t = p+width, t+size
 		case star >= 0:
-			from++
+			_, size = letterAt(text, from)
+			from += size
 			p, t = star+1, from
 		default:
 			return false
@@ -114,6 +119,19 @@ func Glob[T string | []byte](pattern string, text T) bool {
 		p++
 	}
 	return p == len(pattern)
+}
+
+// letterAt gives the letter at i in lower case and its length in bytes; at the end
+// one that no text has.
+func letterAt[T string | []byte](text T, i int) (rune, int) {
+	if i == len(text) {
+		return -1, 0
+	}
+	if c := text[i]; c < utf8.RuneSelf {
+		return rune(lower(c)), 1
+	}
+	r, size := utf8.DecodeRuneInString(string(text[i:min(i+utf8.UTFMax, len(text))]))
+	return unicode.ToLower(r), size
 }
 
 func isPattern(s string) bool { return strings.ContainsAny(s, "*?") }

@@ -137,3 +137,17 @@ func TestFaultsThatAreWrongAreRefusedWithTheirPlace(t *testing.T) {
 		})
 	}
 }
+
+func TestAPatternFitsLettersOfAnyScript(t *testing.T) {
+	for pattern, texts := range map[string]map[string]bool{
+		"Dr?ger*": {"Dräger Medical": true, "Draeger": false, "DRÄGER": true, "Drger": false},
+		"dräger":  {"DRÄGER": true, "Drager": false, "Dräger AG": false},
+		"*ß*":     {"Maß": true, "Mass": false, "ß": true},
+		"*é":      {"Santé": true, "Sant\xc3": false, "": false},
+	} {
+		for text, fits := range texts {
+			require.Equal(t, fits, profiles.Glob(pattern, text), "%s: %s", pattern, text)
+			require.Equal(t, fits, profiles.Glob(pattern, []byte(text)), "%s: %s in bytes", pattern, text)
+		}
+	}
+}

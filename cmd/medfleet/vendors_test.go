@@ -55,6 +55,14 @@ var makers = map[string]feed{
 			"OBX|1|NM|147842^MDC_ECG_CARD_BEAT_RATE^MDC|1.3.1.147842|71|264864^MDC_DIM_BEAT_PER_MIN^MDC|||||F",
 		},
 		sender: "mindray", device: "00A037002A01E240", class: "patient_monitor", metrics: []string{"monitoring", "state"}, answer: "AA"},
+	"Mindray, monitors behind a central station": {
+		rows: []string{
+			mshFrom("MINDRAY_EGATEWAY^00A037009A000001^EUI-64", "MINDRAY", "ORU^R01^ORU_R01", "|||AL|NE||UNICODE UTF-8|||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO"),
+			"PV1||I|ICU^^Bed1",
+			"OBR|1|1|1|182777000^monitoring of patient^SCT|||20260730120000+0200",
+			"OBX|1|NM|147842^MDC_ECG_CARD_BEAT_RATE^MDC|1.3.1.147842|71|264864^MDC_DIM_BEAT_PER_MIN^MDC|||||F|||||||00A037001A02BE64^^00A037001A02BE64^EUI-64",
+		},
+		sender: "mindray-central", device: "00A037001A02BE64", class: "patient_monitor", metrics: []string{"monitoring", "state"}, answer: "AA"},
 	"GE, its number on the rows": {
 		rows: []string{
 			mshFrom("GATEWAY^080019FFFE000001^EUI-64", "GE Healthcare", "ORU^R01^ORU_R01", "|||NE|AL|||||PCD_DEC_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO"),
@@ -91,6 +99,14 @@ var makers = map[string]feed{
 			"OBX|5|ST|68166^MDC_ATTR_ALARM_STATE^MDC|1.1.0.1.4|active||||||R",
 		},
 		sender: "draeger", device: "ASHK-0061", class: "ventilator", events: []string{"battery_low start"}, answer: "AA"},
+	"Dräger, with its umlaut": {
+		rows: []string{
+			mshFrom("ICS^0000000000000001^EUI-64", "Dräger Medical", "ORU^R01^ORU_R01", "|||AL|NE|||IHE^PCD_DEC^1.3.6.1.4.1.19376.1.6.1.1.1^ISO"),
+			"OBR|1|1|1|182777000^monitoring of patient^SCT|||20260730120000+0200",
+			"OBX|1||70001^MDC_DEV_SYS_PT_VENT_MDS^MDC|1.0.0.0|||||||X|||||||ASHK-0061",
+			"OBX|2|NM|67980^MDC_ATTR_TIME_PD_OP_HRS^MDC|1.0.0.1|8123|264384^MDC_DIM_HR^MDC|||||R",
+		},
+		sender: "draeger", device: "ASHK-0061", class: "ventilator", metrics: []string{"operating_hours"}, answer: "AA"},
 	"Smiths, power of a pump": {
 		rows: []string{
 			mshFrom("Smiths Medical PharmGuard^0011223344556677^EUI-64", "", "ORU^R01^ORU_R01", "|||AL|NE|||||IHE_PCD_015^IHE PCD^1.3.6.1.4.1.19376.1.6.1.15.1^ISO"),

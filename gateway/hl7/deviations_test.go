@@ -53,6 +53,7 @@ func TestDeviationsSeenInTheField(t *testing.T) {
 		"CR LF":                               strings.ReplaceAll(deviant, "\r", "\r\n"),
 		"LF CR and empty lines":               strings.ReplaceAll(deviant, "\r", "\n\r\r\n"),
 		"no last terminator":                  strings.TrimSuffix(deviant, "\r"),
+		"indented lines":                      strings.ReplaceAll(deviant, "\r", "\r\t  "),
 		"byte order mark":                     "\xef\xbb\xbf" + deviant,
 		"MSH-10 wrapped":                      otherwise("|4711|", "|47\n11|"),
 		"a wrap behind MSH-10":                otherwise("|4711|", "|4711\n|"),

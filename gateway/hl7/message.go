@@ -119,6 +119,7 @@ func (m *Message) split(b []byte) error {
 		if blank(b[line.from:line.to]) {
 			continue
 		}
+		line.from += indent(b[line.from:line.to], m.coding.field())
 		name, ok := segmentName(b[line.from:line.to], m.coding.field())
 		if !ok {
 			return m.split(m.rejoin(b))
@@ -162,6 +163,7 @@ func (m *Message) rejoin(b []byte) []byte {
 		if blank(text) {
 			continue
 		}
+		text = text[indent(text, m.coding.field()):]
 		_, ok := segmentName(text, m.coding.field())
 		switch {
 		case ok && len(out) > 0:
@@ -206,6 +208,22 @@ func indexFrom(b []byte, pos int, c byte) int {
 		return pos + i
 	}
 	return len(b)
+}
+
+// indent is how many blanks stand before the name of a segment; 0 where no name
+// and separator follow them.
+func indent(line []byte, field byte) int {
+	n := 0
+	for n < len(line) && (line[n] == ' ' || line[n] == '\t') {
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	if _, ok := headerName(line[n:]); !ok || line[n+3] != field {
+		return 0
+	}
+	return n
 }
 
 // blank says whether a line holds nothing but blanks and control characters,

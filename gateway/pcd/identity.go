@@ -84,6 +84,7 @@ const (
 	oddName     = "no usable device identity: the one that is there is too long, has odd characters or no digit: set `identity` for this sender to another field"
 	severalName = "no device identity: the rows of one device carry different OBX-18, so they name its modules: set `identity` for this sender"
 	noClass     = "the type of the device has no profile: set `class` for this sender, or add a profile with its code"
+	noValue     = "no value about equipment could be used: each is no number or no word that is known, is not plausible, or has no unit or another than it needs"
 	tooMany     = "too many devices in one message: send them in several"
 )
 

@@ -111,36 +111,67 @@ func isRevisions(b []byte) bool {
 }
 
 // appendRevisions takes "Pump Firmware = 1.1.13, Wifi Firmware = 1.4.59" apart and
-// appends "Pump 1.1.13, Wifi 1.4.59". It gives nil when a part is not made of
-// words of the list and one revision.
+// appends "Pump 1.1.13, Wifi 1.4.59"; of "FW 7.12 Build 33" it makes "7.12 Build 33".
+// It gives nil when a part is not made of words of the list and of revisions.
 func appendRevisions(dst, b []byte) []byte {
 	const most = 8
 	parts := 0
 	for part := range bytes.FieldsFuncSeq(b, func(c rune) bool { return c == ',' || c == ';' }) {
-		words, revision, ok := bytes.Cut(part, []byte("="))
-		if !ok {
-			words, revision, ok = bytes.Cut(part, []byte(":"))
-		}
-		revision = bytes.TrimSpace(revision)
-		if parts++; !ok || parts > most || !isRevision(revision) {
+		if parts++; parts > most {
 			return nil
 		}
 		if parts > 1 {
 			dst = append(dst, ", "...)
 		}
-		if dst, ok = appendPartWords(dst, words); !ok {
+		var ok bool
+		if dst, ok = appendRevised(dst, part); !ok {
 			return nil
 		}
-		dst = append(dst, revision...)
 	}
 	return dst
+}
+
+// appendRevised appends one part: words = revision, or words and revisions mixed.
+func appendRevised(dst, part []byte) ([]byte, bool) {
+	words, revision, ok := bytes.Cut(part, []byte("="))
+	if !ok {
+		words, revision, ok = bytes.Cut(part, []byte(":"))
+	}
+	if !ok {
+		return appendMixed(dst, part)
+	}
+	revision = bytes.TrimSpace(revision)
+	if !isRevision(revision) {
+		return nil, false
+	}
+	if dst, ok = appendPartWords(dst, words); !ok {
+		return nil, false
+	}
+	return append(dst, revision...), true
+}
+
+// appendMixed appends "V2.1 Build 33". There must be both a word and a revision.
+func appendMixed(dst, part []byte) ([]byte, bool) {
+	words, revisions := 0, 0
+	for w := range bytes.FieldsSeq(part) {
+		w = bytes.Trim(w, "()")
+		if more, ok := appendPartWords(dst, w); ok && len(w) > 0 {
+			dst, words = more, words+1
+			continue
+		}
+		if !isRevision(w) {
+			return nil, false
+		}
+		dst, revisions = append(append(dst, w...), ' '), revisions+1
+	}
+	return bytes.TrimRight(dst, " "), words > 0 && revisions > 0
 }
 
 // appendPartWords appends the words that say which part a revision is of.
 func appendPartWords(dst, words []byte) ([]byte, bool) {
 	for w := range bytes.FieldsSeq(words) {
 		var room [16]byte
-		kept, ok := partWords[string(folded(room[:0], w))]
+		kept, ok := partWords[string(folded(room[:0], bytes.TrimSuffix(w, []byte("."))))]
 		if !ok {
 			return nil, false
 		}
@@ -162,7 +193,7 @@ func folded(dst, w []byte) []byte {
 // partWords are the words a device may use for its parts. Those that only say
 // that it is a revision are left out.
 var partWords = map[string]string{
-	"firmware": "", "software": "", "hardware": "", "version": "", "revision": "", "rev": "", "fw": "", "sw": "", "hw": "", "ver": "",
+	"firmware": "", "software": "", "hardware": "", "version": "", "revision": "", "rev": "", "fw": "", "sw": "", "hw": "", "ver": "", "release": "", "rel": "", "build": "Build",
 	"pump": "Pump", "wifi": "Wifi", "wlan": "Wifi", "radio": "Radio", "main": "Main", "boot": "Boot", "bootloader": "Boot",
 	"app": "App", "application": "App", "os": "OS", "comm": "Comm", "communication": "Comm", "battery": "Battery", "motor": "Motor",
 	"display": "Display", "ui": "UI", "module": "Module", "control": "Control", "controller": "Control", "processor": "Processor",

@@ -286,3 +286,24 @@ func TestNotInService(t *testing.T) {
 	res = mapOne(t, newMapper(t), report("A1", "OBX|3|NM|67980^MDC_ATTR_TIME_PD_OP_HRS^MDC|1.0.0.3|12480|264352^MDC_DIM_MIN^MDC||N~DEMO|||R")...)
 	require.Equal(t, []Mark{{NotInService: true}}, res.ObservationMarks)
 }
+
+func TestAValueThatCannotBeUsedIsSaidToBeThat(t *testing.T) {
+	row := func(value, unit string) []string {
+		return append(report("P1")[:3], "OBX|2|NM|67996^MDC_ATTR_VAL_BATT_CHARGE^MDC|1.0.0.5|"+value+"|"+unit+"|||||R")
+	}
+	for name, m := range map[string][]string{
+		"no unit": row("87", ""), "another unit": row("87", "266016^MDC_DIM_MMHG^MDC"), "no number": row("-?-", "%"), "too much": row("400", "%"),
+	} {
+		res := mapOne(t, newMapper(t), m...)
+		require.Equal(t, NothingForUs, res.Verdict, name)
+		require.Equal(t, 1, res.Dropped.Values, name)
+		require.Contains(t, res.Reason, "no value about equipment could be used", name)
+	}
+}
+
+func TestATemperatureWithItsSign(t *testing.T) {
+	for name, unit := range map[string]string{"UTF-8": "°C", "8859/1": "\xb0C", "UCUM": "Cel"} {
+		res := mapOne(t, newMapper(t), report("P1", "OBX|2|NM|68070^MDC_ATTR_TEMP_BATT^MDC|1.0.0.5|31.5|"+unit+"|||||R")...)
+		require.Equal(t, 31.5, readings(res.Observations[0])["battery_temperature"], name)
+	}
+}

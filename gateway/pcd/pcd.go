@@ -107,6 +107,8 @@ func (r *reading) conclude(res *Result) {
 		res.Verdict, res.Reason = NothingForUs, "it has no observations"
 	case r.unnamed:
 		res.Verdict, res.Reason = NothingForUs, "a patient's measurements only, by a device without a name: set `identity` for this sender to know when it is in use"
+	case res.Dropped.Values > 0:
+		res.Verdict, res.Reason = NothingForUs, noValue
 	default:
 		res.Verdict, res.Reason = NothingForUs, "nothing in it is about equipment"
 	}

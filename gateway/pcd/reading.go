@@ -2,6 +2,7 @@ package pcd
 
 import (
 	"net/netip"
+	"time"
 
 	"medfleet"
 	"medfleet/profiles"
@@ -109,9 +110,26 @@ func (r *reading) end() {
 
 // stamp reads a time of the message, 0 if there is none.
 func (r *reading) stamp(i int, p place) medfleet.Millis {
-	t := r.sieve.time(i, p, r.sender.zone)
+	t := r.time(i, p)
 	r.noZone = r.noZone || t.at != 0 && !t.zoned && !r.sender.zoned
 	return t.at
+}
+
+// time reads a time in the sender's zone. At the end of summer time a clock shows
+// one hour twice: the one nearer to now is meant.
+func (r *reading) time(i int, p place) stamp {
+	t := r.sieve.time(i, p, r.sender.zone)
+	if t.at == 0 || t.zoned || !r.sender.zoned {
+		return t
+	}
+	shown := t.at.Time().In(r.sender.zone)
+	for _, step := range [...]time.Duration{-time.Hour, time.Hour} {
+		other := shown.Add(step)
+		if at := medfleet.AsMillis(other); other.Hour() == shown.Hour() && at.Sub(r.received).Abs() < t.at.Sub(r.received).Abs() {
+			t.at = at
+		}
+	}
+	return t
 }
 
 // inTrouble keeps the first reason why something for us could not be used.

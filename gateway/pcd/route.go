@@ -26,7 +26,7 @@ func (r *reading) route(res *Result) bool {
 	case "QRY", "QBP", "QCN", "QSB", "QVR", "QSX", "EQQ", "SPQ", "VQQ", "RQQ":
 		res.Verdict, res.Reason = AsksUs, r.sieve.join(kind, " asks for data: this receiver answers no queries")
 		return false
-	case "ORU":
+	case "ORU", "ORF": // ORF answers a query with the same rows
 	default:
 		res.Verdict, res.Reason = NothingForUs, r.sieve.join(kind, " messages ", aboutOf(kind))
 		return false
@@ -65,7 +65,7 @@ const ofNoUse = "its IHE profile is not about the state of equipment"
 // clock reads MSH-7: when the message was sent by the sender's clock, and how
 // far that is from ours.
 func (r *reading) clock(res *Result) {
-	t := r.sieve.time(0, mshTime, r.sender.zone)
+	t := r.time(0, mshTime)
 	r.sent, res.Sent = t.at, t.at
 	zoned := t.zoned || r.sender.zoned
 	switch {

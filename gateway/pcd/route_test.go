@@ -171,3 +171,21 @@ func TestAMessageOfTooManyDevicesIsBounded(t *testing.T) {
 	require.Equal(t, 100, res.Dropped.Devices)
 	require.Equal(t, tooMany, res.Reason)
 }
+
+func TestASenderWhoseNameHasAnUmlaut(t *testing.T) {
+	m := newMapper(t, Sender{Name: "ventilators", Match: Match{Facility: "dr?ger*"}})
+	for name, facility := range map[string]string{"UTF-8": "Dräger Medical", "8859/1": "Dr\xe4ger Medical", "capitals": "DRÄGER"} {
+		msg := parse(t, "MSH|^~\\&|X|"+facility+"|||||ORU^R01|1|P|2.6\r")
+		var res Result
+		m.Map(&res, msg, peer, now)
+		require.Equal(t, "ventilators", res.Sender.Name, name)
+	}
+}
+
+func TestTheAnswerToAQueryIsReadAsAReport(t *testing.T) {
+	m := pumpReport()
+	want := mapOne(t, newMapper(t), m...).Observations
+	res := mapOne(t, newMapper(t), append([]string{"MSH|^~\\&|PUMP||||20260314102655+0100||ORF^R04|1|P|2.3", "MSA|AA|1", "QRD|20260314102650|R|I|Q1|||||RES"}, m[1:]...)...)
+	require.Equal(t, Understood, res.Verdict, res.Reason)
+	require.Equal(t, want, res.Observations)
+}

@@ -50,7 +50,7 @@ type form struct {
 
 var shapes = [...]form{
 	shapeAny:       {"anything up to 1024 bytes", false, func(b []byte) bool { return len(b) <= 1024 }},
-	shapeName:      {"up to 64 letters, digits, blanks and . _ - + /", true, func(b []byte) bool { return every(b, 64, isNameByte) }},
+	shapeName:      {"up to 64 letters, digits, blanks and . _ - + /", true, isName},
 	shapeIdentity:  {"up to 64 letters, digits, blanks and . _ - + / : # ( ), a digit among them, not only zeros", true, isIdentity},
 	shapeModel:     {"up to 40 letters, digits, blanks and . _ - + / ( ), beginning with a letter or digit", true, isModel},
 	shapePlace:     {"up to 32 letters, digits, blanks and . _ - / #", true, isPlace},
@@ -62,7 +62,7 @@ var shapes = [...]form{
 	shapeEqual:     {"=", false, func(b []byte) bool { return string(b) == "=" }},
 	shapeValidity:  {"only whether it is a number", false, isNumber},
 	shapeWord:      {"a word of up to 64 letters, digits, - and _, perhaps with its bit: onMains(0)", false, isWord},
-	shapeUnit:      {"a unit code or name of up to 40 characters without blanks", false, func(b []byte) bool { return every(b, 40, isUnitByte) }},
+	shapeUnit:      {"a unit code or name of up to 40 bytes without blanks", true, func(b []byte) bool { return every(b, 40, isUnitByte) }},
 	shapeTime:      {"an HL7 time, at least to the minute", false, isTime},
 	shapeType:      {"2 or 3 capitals and digits", false, isType},
 	shapeLetter:    {"one capital", false, func(b []byte) bool { return every(b, 1, isCapital) }},
@@ -102,7 +102,7 @@ func isDotted(c byte) bool  { return isDigit(c) || c == '.' }
 
 func isRefIDByte(c byte) bool   { return isCapital(c) || isDigit(c) || c == '_' }
 func isControlByte(c byte) bool { return isAlnum(c) || c == '.' || c == '_' || c == '-' || c == ':' }
-func isUnitByte(c byte) bool    { return c > ' ' && c < 0x7f }
+func isUnitByte(c byte) bool    { return c > ' ' && c != 0x7f }
 
 func isNameByte(c byte) bool {
 	return isAlnum(c) || c == ' ' || c == '.' || c == '_' || c == '-' || c == '+' || c == '/'
@@ -127,22 +127,29 @@ func isIdentity(b []byte) bool {
 
 func isModel(b []byte) bool { return every(b, 40, isModelByte) && isAlnum(b[0]) }
 
+// isName allows letters of any script: Dräger.
+func isName(b []byte) bool {
+	return len(b) <= 64 && lettered(b, isNameByte)
+}
+
 // isPlace allows letters of any script: wards are named in the local language.
 func isPlace(b []byte) bool {
-	n := 0
-	for rest := b; len(rest) > 0; n++ {
+	return utf8.RuneCount(b) <= 32 && lettered(b, func(c byte) bool {
+		return isDigit(c) || c == ' ' || c == '.' || c == '_' || c == '-' || c == '/' || c == '#'
+	})
+}
+
+// lettered says that b is some text of letters of any script and what else of ASCII
+// may be among them.
+func lettered(b []byte, may func(byte) bool) bool {
+	for rest := b; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
-		switch {
-		case r == utf8.RuneError:
-			return false
-		case unicode.IsLetter(r), r < utf8.RuneSelf && isDigit(byte(r)):
-		case r == ' ', r == '.', r == '_', r == '-', r == '/', r == '#':
-		default:
+		if r == utf8.RuneError || !unicode.IsLetter(r) && (r >= utf8.RuneSelf || !may(byte(r))) {
 			return false
 		}
 		rest = rest[size:]
 	}
-	return n > 0 && n <= 32
+	return len(b) > 0
 }
 
 func isRefID(b []byte) bool {

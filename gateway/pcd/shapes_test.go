@@ -9,7 +9,7 @@ import (
 
 func TestShapes(t *testing.T) {
 	for s, c := range map[shape]struct{ fit, not []string }{
-		shapeName:       {[]string{"SPACE-STATION 7", "MINDRAY_A7", "3"}, []string{"a,b", "a^b", "a|b", "<b>", "é", strings.Repeat("a", 65)}},
+		shapeName:       {[]string{"SPACE-STATION 7", "MINDRAY_A7", "3", "Dräger Medical", "東芝"}, []string{"a,b", "a^b", "a|b", "<b>", "a\xff", strings.Repeat("a", 65)}},
 		shapeIdentity:   {[]string{"P2449", "uuid-IntelliVue MX500 - 866064", "(01)0405(21)7", "A0"}, []string{"Adams Albert", "000", "0000-0000", "Adams, 7", "7;", "7\n", "7\"", strings.Repeat("7", 65)}},
 		shapeModel:      {[]string{"Perfusor Space", "B40", "Infinity V500 (2)"}, []string{" B40", "-B", "Hon, Albert", "B40\\", "<script>", "=1+1", strings.Repeat("b", 41)}},
 		shapePlace:      {[]string{"4W", "ICU", "HO Surgery", "Chirurgie Süd", "3/2"}, []string{"a^b", "Hon, Albert", "a\nb", "<b>", "a\xff", "=4W", strings.Repeat("w", 33)}},
@@ -19,7 +19,7 @@ func TestShapes(t *testing.T) {
 		shapeDotted:     {[]string{"1.2.1.3", "2.6"}, []string{"1,2", "1.a"}},
 		shapeNumber:     {[]string{"87", "-1.5", "+3"}, []string{"1e400", "NaN", "Inf", "0x10", "1,5", ">99", "-?-", "8 7"}},
 		shapeWord:       {[]string{"onMains(0)", "start", "pump-status-infusing"}, []string{"on mains", "7up", "a(b)", "(0)", "a,b"}},
-		shapeUnit:       {[]string{"mA.h", "%", "MDC_DIM_MIN"}, []string{"mA h", "µV"}},
+		shapeUnit:       {[]string{"mA.h", "%", "MDC_DIM_MIN", "°C"}, []string{"mA h", strings.Repeat("m", 41)}},
 		shapeTime:       {[]string{"20260314102655+0100", "202603141026"}, []string{"20260314", "2026", "soon", ""}},
 		shapeType:       {[]string{"ORU", "R01", "NM"}, []string{"O", "ORUX", "oru"}},
 		shapeLetter:     {[]string{"P"}, []string{"PD", "p", "1"}},

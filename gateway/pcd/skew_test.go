@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"medfleet"
 )
 
 func TestADevicesClockIsJudgedByWhenItSentTheMessage(t *testing.T) {
@@ -45,4 +47,23 @@ func TestAnOldReadingIsNoSkew(t *testing.T) {
 	res := mapOne(t, newMapper(t), m...)
 	require.Equal(t, -5*time.Second, res.Skew)
 	require.Equal(t, now.Add(-5*time.Hour-10*time.Second), res.Observations[0].Time)
+}
+
+func TestTheHourThatAClockShowsTwice(t *testing.T) {
+	berlin := newMapper(t, Sender{Name: "ward", TimeZone: "Europe/Berlin"})
+	m := pumpReport()
+	m[0] = strings.Replace(m[0], "20260314102655+0100", "20261025023000", 1)
+	m[3] = strings.Replace(m[3], "20260314102650+0100", "20261025022955", 1)
+	for name, utc := range map[string]time.Time{
+		"before the change": time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC),
+		"after it":          time.Date(2026, 10, 25, 1, 30, 0, 0, time.UTC),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var res Result
+			berlin.Map(&res, parse(t, message(m...)), peer, medfleet.AsMillis(utc))
+			require.Zero(t, res.Skew, "no clock is an hour off")
+			require.Equal(t, medfleet.AsMillis(utc)-5000, res.Observations[0].Time)
+			require.False(t, res.ObservationMarks[0].Clamped)
+		})
+	}
 }

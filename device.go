@@ -83,6 +83,10 @@ type Device struct {
 	ID        DeviceID           `json:"id" doc:"the natural key, cleaned"`
 	Class     Class              `json:"class"`
 	Model     string             `json:"model,omitempty"`
+	Serial    string             `json:"serial,omitempty" doc:"serial number, as the device last told it"`
+	Firmware  string             `json:"firmware,omitempty" doc:"its revision, or of several parts each, as the device last told"`
+	Software  string             `json:"software,omitempty" doc:"likewise"`
+	Hardware  string             `json:"hardware,omitempty" doc:"likewise"`
 	Site      string             `json:"site"`
 	Unit      CareUnit           `json:"unit,omitempty" doc:"care unit it was last reported from"`
 	State     State              `json:"state" enum:"in_use,idle,off,out_of_service,unheard,blind"`

@@ -14,7 +14,7 @@ type devicesInput struct {
 	Unit  string   `query:"unit" doc:"only devices last reported from this care unit"`
 	Site  string   `query:"site" doc:"only this site"`
 	State []string `query:"state,explode" doc:"only devices in one of these states: in_use, idle, off, out_of_service, unheard, blind; repeated or with commas"`
-	Query string   `query:"q" maxLength:"100" doc:"only devices whose id, class, model, site, unit or own word for their state contains this text, in any case"`
+	Query string   `query:"q" maxLength:"100" doc:"only devices whose id, class, model, serial number, revisions, site, unit or own word for their state contains this text, in any case"`
 	Paging
 }
 
@@ -73,7 +73,7 @@ func (in *devicesInput) filter(states []medfleet.State) func(*medfleet.Device) b
 }
 
 func mentions(d *medfleet.Device, query string) bool {
-	for _, text := range []string{string(d.ID), string(d.Class), d.Model, d.Site, string(d.Unit), d.Native} {
+	for _, text := range []string{string(d.ID), string(d.Class), d.Model, d.Serial, d.Firmware, d.Software, d.Hardware, d.Site, string(d.Unit), d.Native} {
 		if strings.Contains(strings.ToLower(text), query) {
 			return true
 		}

@@ -63,7 +63,7 @@ func TestDeviceThatWentBetweenPagesCostsNoOther(t *testing.T) {
 
 func TestDevicesFilters(t *testing.T) {
 	w := fleet(4) // two idle in 4W, two in use in ICU
-	w.put(medfleet.Device{ID: "vent-1", Class: "ventilator", Model: "Breath 9", Site: "annex", Unit: "ICU", State: medfleet.Unheard})
+	w.put(medfleet.Device{ID: "vent-1", Class: "ventilator", Model: "Breath 9", Serial: "SN-9", Firmware: "Pump 1.1.13", Site: "annex", Unit: "ICU", State: medfleet.Unheard})
 	s := serve(t, testOptions(t, w))
 	for query, want := range map[string]int{
 		"":                               5,
@@ -77,6 +77,8 @@ func TestDevicesFilters(t *testing.T) {
 		"state=idle&state=in_use,idle":   4,
 		"q=BREATH":                       1,
 		"q=pump-00":                      4,
+		"q=1.1.13":                       1,
+		"q=sn-9":                         1,
 		"q=standby&unit=ICU":             2,
 		"unit=ICU&state=in_use&q=pump":   2,
 		"unit=ICU&class=ventilator&q=zz": 0,

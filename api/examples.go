@@ -9,7 +9,7 @@ var (
 	exampleEquipment = medfleet.Equipment{Device: "pump-104482", Class: "infusion_pump", Model: "VP-200", Site: "main", Unit: "4W"}
 
 	exampleDevice = medfleet.Device{
-		ID: "pump-104482", Class: "infusion_pump", Model: "VP-200", Site: "main", Unit: "4W",
+		ID: "pump-104482", Class: "infusion_pump", Model: "VP-200", Serial: "SN-104482", Firmware: "2.14.1", Site: "main", Unit: "4W",
 		State: medfleet.InUse, Native: "infusing", Since: 1772349300000, Occupied: true, InService: true,
 		FirstSeen: 1769930100000, LastSeen: 1772352895000, Gateway: "gw-4w",
 		Readings: map[string]float64{"battery_charge": 18, "on_mains": 0}, Active: []string{"battery_low"},

@@ -148,6 +148,7 @@ func (r *Roster) happen(sequence uint64, e *record.Envelope, l *record.Line) *me
 	if live {
 		live = en.turn(&event)
 		r.switchOff(en, &event)
+		r.tellsMaking(en, &event)
 		if up, _ := en.way.path(); !up {
 			r.through(en, w) // it is heard by another way now
 		}

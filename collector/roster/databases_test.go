@@ -25,7 +25,7 @@ func wardIn(t require.TestingT, db *sql.DB) *ward {
 func (w *ward) dump() string {
 	var b strings.Builder
 	for _, query := range []string{
-		`SELECT id, class, model, site, unit, gateway, feed, first_seen, last_seen FROM devices ORDER BY id`,
+		`SELECT id, class, model, serial, firmware, software, hardware, site, unit, gateway, feed, first_seen, last_seen FROM devices ORDER BY id`,
 		`SELECT name, site, last_seen, up, events_depth, telemetry_depth, oldest_ms, clock_offset_ms, clock_known, feeds_up, feeds FROM gateways ORDER BY name`,
 		`SELECT gateway, name, site, up, quiet, last_heard, messages, devices FROM feeds ORDER BY gateway, name`,
 		`SELECT device, site, from_ms, COALESCE(to_ms, -1) AS to_ms, state, native, occupied FROM state_intervals ORDER BY device, from_ms`,

@@ -108,6 +108,7 @@ func (r *Roster) reclass(en *entry, class medfleet.Class) {
 	}
 	en.profile, en.known = profile, known{state: medfleet.Idle}
 	en.device.Class, en.device.Model = class, ""
+	en.unmade()
 	clear(en.device.Readings)
 	r.pending.devices[en.device.ID] = struct{}{}
 }

@@ -105,12 +105,13 @@ func (r *Roster) Flush(ctx context.Context, tx *sql.Tx) error {
 func (r *Roster) writeDevices(ctx context.Context, tx *sql.Tx) error {
 	for id := range r.pending.devices {
 		d := &r.devices[id].device
-		_, err := tx.ExecContext(ctx, `INSERT INTO devices (id, class, model, site, unit, gateway, feed, first_seen, last_seen)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		_, err := tx.ExecContext(ctx, `INSERT INTO devices (id, class, model, site, unit, gateway, feed, first_seen, last_seen, serial, firmware, software, hardware)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 			ON CONFLICT (id) DO UPDATE SET class = excluded.class, model = excluded.model, site = excluded.site,
 				unit = excluded.unit, gateway = excluded.gateway, feed = excluded.feed, last_seen = excluded.last_seen,
+				serial = excluded.serial, firmware = excluded.firmware, software = excluded.software, hardware = excluded.hardware,
 				first_seen = CASE WHEN excluded.first_seen < devices.first_seen THEN excluded.first_seen ELSE devices.first_seen END`,
-			d.ID, d.Class, d.Model, d.Site, d.Unit, d.Gateway, d.Feed, d.FirstSeen, d.LastSeen)
+			d.ID, d.Class, d.Model, d.Site, d.Unit, d.Gateway, d.Feed, d.FirstSeen, d.LastSeen, d.Serial, d.Firmware, d.Software, d.Hardware)
 		if err != nil {
 			return fmt.Errorf("write device %s: %w", id, err)
 		}

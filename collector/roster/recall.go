@@ -26,6 +26,7 @@ func (r *Roster) Recall(ctx context.Context, db *sql.DB) error {
 
 func (r *Roster) recallDevices(ctx context.Context, db *sql.DB) error {
 	rows, err := db.QueryContext(ctx, `SELECT d.id, d.class, d.model, d.site, d.unit, d.gateway, d.feed, d.first_seen, d.last_seen,
+			d.serial, d.firmware, d.software, d.hardware,
 			COALESCE(s.state, ''), COALESCE(s.native, ''), COALESCE(s.occupied, 0), COALESCE(s.from_ms, 0)
 		FROM devices d LEFT JOIN state_intervals s ON s.device = d.id AND s.to_ms IS NULL`)
 	if err != nil {
@@ -38,7 +39,7 @@ func (r *Roster) recallDevices(ctx context.Context, db *sql.DB) error {
 		d := medfleet.Device{InService: true, Readings: map[string]float64{}, Active: []string{}}
 		var occupied int
 		if err := rows.Scan(&d.ID, &d.Class, &d.Model, &d.Site, &d.Unit, &d.Gateway, &d.Feed, &d.FirstSeen, &d.LastSeen,
-			&d.State, &d.Native, &occupied, &d.Since); err != nil {
+			&d.Serial, &d.Firmware, &d.Software, &d.Hardware, &d.State, &d.Native, &occupied, &d.Since); err != nil {
 			return fmt.Errorf("recall devices: %w", err)
 		}
 		d.Occupied = occupied != 0

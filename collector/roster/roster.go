@@ -99,7 +99,8 @@ type entry struct {
 	active   []condition
 	recent   [16]string // ids of the newest events
 	next     int
-	claim    *claim // the id is told from two places; nil is usual
+	made     [makingKinds]medfleet.Millis // when it told of its making
+	claim    *claim                       // the id is told from two places; nil is usual
 }
 
 // known is the state a device last reported, which it returns to when it is

@@ -48,16 +48,17 @@ type savedWay struct {
 }
 
 type savedDevice struct {
-	Device   medfleet.Device  `json:"device"`
-	Heard    medfleet.Millis  `json:"heard"`
-	Observed medfleet.Millis  `json:"observed"`
-	Back     savedBack        `json:"back"`
-	State    medfleet.State   `json:"known_state"`
-	Native   string           `json:"known_native"`
-	Occupied bool             `json:"known_occupied"`
-	Active   []savedCondition `json:"active"`
-	Recent   []string         `json:"recent"`
-	Claim    *claim           `json:"claim,omitempty"`
+	Device   medfleet.Device   `json:"device"`
+	Heard    medfleet.Millis   `json:"heard"`
+	Observed medfleet.Millis   `json:"observed"`
+	Back     savedBack         `json:"back"`
+	State    medfleet.State    `json:"known_state"`
+	Native   string            `json:"known_native"`
+	Occupied bool              `json:"known_occupied"`
+	Active   []savedCondition  `json:"active"`
+	Recent   []string          `json:"recent"`
+	Made     []medfleet.Millis `json:"made,omitempty"`
+	Claim    *claim            `json:"claim,omitempty"`
 }
 
 type savedBack struct {
@@ -138,6 +139,9 @@ func (en *entry) saved() savedDevice {
 		if id := en.recent[(en.next+i)%len(en.recent)]; id != "" {
 			s.Recent = append(s.Recent, id)
 		}
+	}
+	if en.made != [makingKinds]medfleet.Millis{} {
+		s.Made = en.made[:]
 	}
 	for _, c := range en.active {
 		s.Active = append(s.Active, savedCondition{c.name, c.at, c.on})
@@ -232,6 +236,7 @@ func (r *Roster) restored(s *savedDevice) *entry {
 		}
 	}
 	en.next = len(s.Recent) % len(en.recent)
+	copy(en.made[:], s.Made)
 	en.list()
 	return en
 }

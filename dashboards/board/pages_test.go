@@ -173,6 +173,13 @@ func TestDevicePageShowsPartsAndPlace(t *testing.T) {
 	require.NotContains(t, alone, "data-parent")
 }
 
+func TestDevicePageShowsItsMaking(t *testing.T) {
+	w := newWorld(2)
+	w.devices[0].Serial, w.devices[0].Firmware = "SN-5521", "Pump 1.1.13 / Wifi 1.4.59"
+	require.Contains(t, text(w.get(t, "/devices/PUMP-1001").Body.String()), "Made as serial SN-5521 firmware Pump 1.1.13 / Wifi 1.4.59 First heard")
+	require.NotContains(t, w.get(t, "/devices/MON-1002").Body.String(), "data-making")
+}
+
 func TestDevicePageExplainsAMakersCode(t *testing.T) {
 	w := newWorld(4).modular()
 	page := text(w.get(t, "/devices/PUMP-1001").Body.String())

@@ -16,8 +16,8 @@ import (
 )
 
 // Config says what to simulate and whom to talk to. Zero values mean the
-// defaults named; one of MQTT.URL and HL7 is needed, and without the other the
-// classes that speak it are left out.
+// defaults named; one of MQTT.URL, HL7 and Sparkplug.URL is needed, and without the
+// others the devices that speak them are left out.
 type Config struct {
 	Devices  int           // default 50, at most MaxDevices
 	Interval time.Duration // between two reports of a device, default 10 s
@@ -26,6 +26,9 @@ type Config struct {
 
 	MQTT Broker // whom pumps talk to
 	HL7  string // host:port that ventilators and monitors talk to over MLLP
+
+	Sparkplug     Broker // whom edge nodes with devices of every class talk to
+	SparkplugHost string // id of the host application without which they say nothing; "": they wait for none
 
 	HL7TLS      *tls.Config // nil: plain text
 	HL7Release2 bool        // speak MLLP release 2, one message at a time for each station
@@ -87,8 +90,8 @@ func fallback[T comparable](v *T, value T) {
 func (c *Config) check() error {
 	finite := func(f float64) bool { return f >= 0 && f <= math.MaxInt32 }
 	switch {
-	case c.MQTT.URL == "" && c.HL7 == "":
-		return errors.New("nobody to talk to: give an MQTT broker (tcp://host:1883) or an HL7 receiver (host:2575)")
+	case c.MQTT.URL == "" && c.HL7 == "" && c.Sparkplug.URL == "":
+		return errors.New("nobody to talk to: give an MQTT or Sparkplug broker (tcp://host:1883) or an HL7 receiver (host:2575)")
 	case c.Devices < 1 || c.Devices > MaxDevices:
 		return fmt.Errorf("%d devices: want from 1 to %d", c.Devices, MaxDevices)
 	case c.Interval < 10*time.Millisecond:
@@ -100,9 +103,9 @@ func (c *Config) check() error {
 	case c.Queue < 1:
 		return fmt.Errorf("queue of %d messages: want at least 1", c.Queue)
 	}
-	for _, level := range []string{c.Site, c.Gateway} {
+	for _, level := range []string{c.Site, c.Gateway, c.SparkplugHost + "-"} {
 		if level == "" || strings.ContainsAny(level, "/+#\x00") {
-			return fmt.Errorf("site or gateway %q: want a name without / + #", level)
+			return fmt.Errorf("site, gateway or Sparkplug host %q: want a name without / + #", level)
 		}
 	}
 	if c.HL7 != "" {
@@ -110,11 +113,12 @@ func (c *Config) check() error {
 			return fmt.Errorf("HL7 receiver: want host:port: %w", err)
 		}
 	}
-	if c.MQTT.URL == "" {
-		return nil
+	for _, b := range []Broker{c.MQTT, c.Sparkplug} {
+		if _, _, err := b.address(); b.URL != "" && err != nil {
+			return err
+		}
 	}
-	_, _, err := c.MQTT.address()
-	return err
+	return nil
 }
 
 // address gives host:port of the broker and whether it wants TLS.

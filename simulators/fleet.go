@@ -1,12 +1,14 @@
 // Package simulators is a fleet of devices that speak the real protocols over
 // real sockets: infusion and syringe pumps over MQTT, ventilators and patient
-// monitors over HL7 (IHE PCD-01, PCD-04, PCD-15) in MLLP. Their batteries and
+// monitors over HL7 (IHE PCD-01, PCD-04, PCD-15) in MLLP, devices of every class
+// behind edge nodes over Sparkplug B 3.0. Their batteries and
 // parts live as package physics has it; faults of a scenario are put into them,
 // and a ground truth tells what was wrong when, so that one can check what a
 // fleet monitor made of it.
 //
 // Devices keep what was not acknowledged and send it again after a lost
-// connection, unchanged: same number, same time, same control id. Every message
+// connection, unchanged: same number, same time, same control id. In Sparkplug
+// nothing is acknowledged; a birth says the state of everything anew. Every message
 // has a made-up patient with it where real devices send one; all such text
 // contains [PatientMark], none of it may be found behind a gateway.
 package simulators
@@ -32,6 +34,7 @@ type Fleet struct {
 	scenario scenario.Scenario
 	members  []Member
 	profiles *profiles.Set
+	edges    []*edge
 	ledger   ledger
 	truth    truthFile
 	started  sync.Once
@@ -55,7 +58,7 @@ func New(c Config) (*Fleet, error) {
 	f := &Fleet{config: c, scenario: s, profiles: c.Profiles}
 	f.ledger.acked, f.truth.w = c.Acked, c.Truth
 	f.members = roll(c.Devices, c.Seed, func(p Protocol) bool {
-		return p == MQTT && c.MQTT.URL != "" || p == HL7 && c.HL7 != ""
+		return p == MQTT && c.MQTT.URL != "" || p == HL7 && c.HL7 != "" || p == Sparkplug && c.Sparkplug.URL != ""
 	})
 	return f, nil
 }
@@ -111,13 +114,15 @@ func (f *Fleet) build(at time.Time) ([]*device, error) {
 		devices[i].report = at.Add(time.Duration(rng.Int64N(int64(min(f.config.Interval, firstReports)))))
 		devices[i].wake = devices[i].report
 	}
+	f.edges = newEdges(f, devices)
 	return devices, f.teach(devices)
 }
 
 // firstReports is the time within which every device has reported once.
 const firstReports = 2 * time.Second
 
-// teach gives every device its language.
+// teach gives every device its language, but for those behind edge nodes: they have
+// it.
 func (f *Fleet) teach(devices []*device) error {
 	for _, d := range devices {
 		if d.Protocol == MQTT {
@@ -138,7 +143,7 @@ func (f *Fleet) teach(devices []*device) error {
 }
 
 // links lists what carries the devices' messages: one connection for each
-// device over MQTT, one for each central station over MLLP.
+// device over MQTT, one for each central station over MLLP and each edge node.
 func (f *Fleet) links(devices []*device) []func(context.Context) {
 	var list []func(context.Context)
 	for _, d := range devices {
@@ -153,6 +158,9 @@ func (f *Fleet) links(devices []*device) []func(context.Context) {
 			s.boxes = append(s.boxes, d.box)
 		}
 		list = append(list, s.run)
+	}
+	for _, e := range f.edges {
+		list = append(list, e.run)
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"medfleet"
+	"medfleet/simulators/edgenode"
 )
 
 // Protocol is what a device speaks.
@@ -11,8 +12,9 @@ type Protocol string
 
 // The protocols.
 const (
-	MQTT Protocol = "mqtt"
-	HL7  Protocol = "hl7"
+	MQTT      Protocol = "mqtt"
+	HL7       Protocol = "hl7"
+	Sparkplug Protocol = "sparkplug"
 )
 
 // Message is the identity of one message: enough to find out what became of it.
@@ -21,7 +23,7 @@ type Message struct {
 	Device    medfleet.DeviceID `json:"device"`
 	Class     medfleet.Class    `json:"class"`
 	Protocol  Protocol          `json:"protocol"`
-	ID        string            `json:"id"`   // MSH-10; over MQTT the sequence in decimal
+	ID        string            `json:"id"`   // MSH-10; else the sequence in decimal
 	Seq       uint64            `json:"seq"`  // rises per device, over restarts of the simulator too
 	Time      medfleet.Millis   `json:"time"` // the device's time; no two messages of a device share it
 	Condition string            `json:"condition,omitempty"`
@@ -36,8 +38,9 @@ type parcel struct {
 	Message
 	topic   string // MQTT only
 	payload []byte
-	key     uint16 // MQTT packet id while it is in flight
-	sent    bool   // once already
+	metrics []*edgenode.Value // Sparkplug only, instead of payload
+	key     uint16            // MQTT packet id while it is in flight
+	sent    bool              // once already
 }
 
 // Counts is what a fleet has done so far, in messages but for Reconnects.
@@ -47,7 +50,7 @@ type Counts struct {
 	Resent     uint64 // of these, repeats
 	Acked      uint64 // acknowledged: PUBACK, AA, CA
 	Refused    uint64 // refused for good: AR, CR
-	Dropped    uint64 // pushed out of a full queue, never acknowledged
+	Dropped    uint64 // pushed out of a full queue, never acknowledged; over Sparkplug said while nobody heard it
 	Reconnects uint64 // connections lost or not had
 }
 

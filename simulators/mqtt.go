@@ -73,7 +73,7 @@ func (l *mqttLink) awake(ctx context.Context) bool {
 
 // session is one connection from dial to its end.
 func (l *mqttLink) session(ctx context.Context, again *backoff) error {
-	nc, err := l.dial(ctx)
+	nc, err := l.config.MQTT.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,15 +100,15 @@ type reader struct {
 	err   error
 }
 
-func (l *mqttLink) dial(ctx context.Context) (net.Conn, error) {
-	address, secure, err := l.config.MQTT.address()
+func (b *Broker) dial(ctx context.Context) (net.Conn, error) {
+	address, secure, err := b.address()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, mqttPatient)
 	defer cancel()
 	if secure {
-		return (&tls.Dialer{Config: l.config.MQTT.TLS}).DialContext(ctx, "tcp", address)
+		return (&tls.Dialer{Config: b.TLS}).DialContext(ctx, "tcp", address)
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", address)
 }

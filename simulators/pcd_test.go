@@ -24,7 +24,7 @@ type listener struct {
 	seen   map[string]int
 }
 
-// TestMessagesOverHL7 reads everything a ward says over HL7 on a bad day.
+// TestMessagesOverHL7 reads overMQTTAndHL7 a ward says over HL7 on a bad day.
 func TestMessagesOverHL7(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		said, _, f := live(t, Config{Seed: 2, Scenario: "bad-day", Speed: 20}, 10*time.Minute)

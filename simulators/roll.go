@@ -48,6 +48,14 @@ func lines() []line {
 			[]string{"6.0.17", "6.1.3"}, []medfleet.CareUnit{"ICU", "ICU", "ICU", "NICU", "ED", "OR"}},
 		{physics.PatientMonitor, 24, "MON", 4000, HL7, "CORVANE", []string{"Corvane M20", "Corvane M60"},
 			[]string{"20.2.8", "20.3.0"}, []medfleet.CareUnit{"ICU", "ICU", "4W", "4W", "ED", "OR", "NICU"}},
+		{physics.InfusionPump, 20, "LVP", 5000, Sparkplug, "ORLAND", []string{"Orland IV-20", "Orland IV-24"},
+			[]string{"1.8.0", "1.9.2"}, []medfleet.CareUnit{"ICU", "4W", "ED", "OR"}},
+		{physics.SyringePump, 12, "SPP", 6000, Sparkplug, "ORLAND", []string{"Orland S-8"},
+			[]string{"1.8.0"}, []medfleet.CareUnit{"NICU", "ICU", "OR"}},
+		{physics.Ventilator, 6, "RESP", 7000, Sparkplug, "TAVISH", []string{"Tavish R2"},
+			[]string{"2.0.5"}, []medfleet.CareUnit{"ICU", "NICU"}},
+		{physics.PatientMonitor, 12, "BED", 8000, Sparkplug, "TAVISH", []string{"Tavish B10"},
+			[]string{"10.4.1"}, []medfleet.CareUnit{"ICU", "4W", "ED", "OR"}},
 	}
 }
 
@@ -110,17 +118,35 @@ const (
 	streamDevice = 1 << 16
 )
 
-// perStation is how many devices a central station sends for.
+// perStation is how many devices a central station or an edge node sends for.
 const perStation = 10
 
 // stations groups devices that speak HL7 by care unit, as central stations do.
 func stations(devices []*device) [][]*device {
-	var list []*device
+	return slices.Collect(slices.Chunk(byUnit(devices, HL7), perStation))
+}
+
+// edgeNodes groups devices that speak Sparkplug: no node has devices of two care units.
+func edgeNodes(devices []*device) (list [][]*device) {
+	all := byUnit(devices, Sparkplug)
+	for len(all) > 0 {
+		n := slices.IndexFunc(all, func(d *device) bool { return d.Unit != all[0].Unit })
+		if n < 0 {
+			n = len(all)
+		}
+		n = min(n, perStation)
+		list, all = append(list, all[:n]), all[n:]
+	}
+	return list
+}
+
+// byUnit gives the devices that speak a protocol, those of a care unit together.
+func byUnit(devices []*device, over Protocol) (list []*device) {
 	for _, d := range devices {
-		if d.Protocol == HL7 {
+		if d.Protocol == over {
 			list = append(list, d)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *device) int { return cmp.Compare(a.Unit, b.Unit) })
-	return slices.Collect(slices.Chunk(list, perStation))
+	return list
 }

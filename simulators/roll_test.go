@@ -11,10 +11,10 @@ import (
 	"medfleet/simulators/scenario"
 )
 
-func everything(Protocol) bool { return true }
+func overMQTTAndHL7(p Protocol) bool { return p != Sparkplug }
 
 func TestRollOfAWard(t *testing.T) {
-	members := roll(50, 1, everything)
+	members := roll(50, 1, overMQTTAndHL7)
 	require.Len(t, members, 50)
 	ids, euis, classes := map[medfleet.DeviceID]bool{}, map[string]bool{}, map[medfleet.Class]int{}
 	for _, m := range members {
@@ -30,14 +30,14 @@ func TestRollOfAWard(t *testing.T) {
 	require.Len(t, euis, 50)
 	require.Equal(t, map[medfleet.Class]int{physics.InfusionPump: 20, physics.SyringePump: 12, physics.Ventilator: 6, physics.PatientMonitor: 12}, classes)
 
-	require.Equal(t, members, roll(50, 1, everything))
-	require.NotEqual(t, members, roll(50, 2, everything))
+	require.Equal(t, members, roll(50, 1, overMQTTAndHL7))
+	require.NotEqual(t, members, roll(50, 2, overMQTTAndHL7))
 }
 
 func TestRollOfAnySize(t *testing.T) {
 	for n := 1; n <= 60; n++ {
 		classes := map[medfleet.Class]bool{}
-		members := roll(n, 9, everything)
+		members := roll(n, 9, overMQTTAndHL7)
 		require.Len(t, members, n)
 		for _, m := range members {
 			classes[m.Class] = true
@@ -51,7 +51,7 @@ func TestRollOfAnySize(t *testing.T) {
 
 func TestStationsHaveTenDevicesAtMost(t *testing.T) {
 	var devices []*device
-	for _, m := range roll(200, 1, everything) {
+	for _, m := range roll(200, 1, overMQTTAndHL7) {
 		devices = append(devices, &device{Member: m})
 	}
 	sum := 0
@@ -77,7 +77,7 @@ func timelineOf(t *testing.T, name string, members []Member, seed uint64, n int)
 }
 
 func TestTimelineOfTheWard(t *testing.T) {
-	members := roll(50, 1, everything)
+	members := roll(50, 1, overMQTTAndHL7)
 	first := timelineOf(t, "ward", members, 1, 8)
 	begun := map[int]time.Duration{}
 	for _, m := range first {
@@ -99,7 +99,7 @@ func TestNobodyHasTwoFaultsAtOnce(t *testing.T) {
 	for _, n := range []int{5, 50} {
 		struck := map[int]bool{}
 		last := time.Duration(0)
-		events := timelineOf(t, "bad-day", roll(n, 3, everything), 3, 3000)
+		events := timelineOf(t, "bad-day", roll(n, 3, overMQTTAndHL7), 3, 3000)
 		require.Len(t, events, 3000, "a bad day does not end")
 		for _, m := range events {
 			require.GreaterOrEqual(t, m.at, last)

@@ -46,7 +46,7 @@ func (r *hl7Receiver) Refuse(context.Context, mllp.Peer, mllp.Reason, []byte) ml
 	return mllp.Answer{}
 }
 
-// sinkReceiver accepts everything.
+// sinkReceiver accepts overMQTTAndHL7.
 type sinkReceiver struct{ hl7Receiver }
 
 func (r *sinkReceiver) Accept(_ context.Context, _ mllp.Peer, frame []byte) mllp.Receipt {

@@ -2,15 +2,21 @@ package main
 
 import (
 	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
 
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
@@ -22,6 +28,8 @@ import (
 //	status N COMMAND…  run a command that ends with exit code N
 //	taken NAME         another program listens on a port; its address is in $NAME
 //	await URL          wait until a server answers
+//	shows URL PATTERN  wait until what a server answers has this in it
+//	broker NAME        a broker that lets everybody do everything; its address is in $NAME
 //
 // and in its environment addresses that nobody listens on, WEB, WEB2, MQTT and
 // HL7, and the folder of the reference configuration, DEPLOY.
@@ -40,7 +48,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NO_COLOR", "1")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "taken": taken, "await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "taken": taken, "await": await, "shows": shows, "broker": openBroker},
 	})
 }
 
@@ -77,6 +85,41 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		<-time.After(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not answer within 30 s", args[0])
+}
+
+func shows(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[1])
+	var text []byte
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		if answer, err := http.Get(args[0]); err == nil {
+			text, _ = io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if pattern.Match(text) {
+				return
+			}
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s did not show %s within 30 s:\n%s", args[0], args[1], text)
+}
+
+// everybody lets everybody do everything.
+type everybody struct{ mochi.HookBase }
+
+func (*everybody) Provides(b byte) bool {
+	return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
+}
+func (*everybody) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+func (*everybody) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
+
+func openBroker(ts *testscript.TestScript, _ bool, args []string) {
+	s := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
+	ts.Check(s.AddHook(new(everybody), nil))
+	tcp := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
+	ts.Check(s.AddListener(tcp))
+	ts.Check(s.Serve())
+	ts.Defer(func() { s.Close() })
+	ts.Setenv(args[0], tcp.Address())
 }
 
 func TestEveryCommandSaysWhatItIsForAndShowsAnExample(t *testing.T) {

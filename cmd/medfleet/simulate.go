@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -24,17 +26,24 @@ type simulateFlags struct {
 	acked  string
 	length time.Duration
 	hl7    tlsfiles.Client
+	spark  tlsfiles.Client
 }
 
 func newSimulate() *cobra.Command {
 	var f simulateFlags
 	cmd := &cobra.Command{
 		Use:   "simulate",
-		Short: "Run simulated devices that speak MQTT and HL7, with faults and a ground truth",
+		Short: "Run simulated devices that speak MQTT, HL7 and Sparkplug B, with faults and a ground truth",
 		Long: `Runs simulated pumps, ventilators and monitors against a gateway. What goes wrong
 with them, and when, is written to the ground-truth file as JSON lines; every
-message that was acknowledged to the list of acknowledgements.`,
+message that was acknowledged to the list of acknowledgements. Over Sparkplug
+nothing is acknowledged.
+
+With --sparkplug some devices stand behind edge nodes at a broker. Their group is the
+care unit; their metrics are Class, Model, those of the class's profile by their names,
+and Alarm/<condition>. deploy/medfleet.yaml has a mapping for them.`,
 		Example: `  medfleet simulate --devices 200 --hl7 127.0.0.1:2575 --mqtt tcp://127.0.0.1:1883
+  medfleet simulate --sparkplug tcp://127.0.0.1:1883 --sparkplug.host medfleet-edge-1
   medfleet simulate --rate 500 --mqtt tcp://127.0.0.1:1883 --acked acked.jsonl --for 60s`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,6 +59,11 @@ message that was acknowledged to the list of acknowledgements.`,
 	flags.StringVar(&f.hl7.KeyFile, "hl7.key_file", "", "its key")
 	flags.BoolVar(&c.HL7Release2, "hl7.release_2", false, "MLLP release 2")
 	flags.StringVar(&c.MQTT.URL, "mqtt", "", "URL of a broker, such as tcp://127.0.0.1:1883")
+	flags.StringVar(&c.Sparkplug.URL, "sparkplug", "", "URL of a broker that edge nodes speak Sparkplug B at")
+	flags.StringVar(&c.SparkplugHost, "sparkplug.host", "", "host_id of the gateway: edge nodes say nothing while it is not there")
+	flags.StringVar(&f.spark.CAFile, "sparkplug.ca_file", "", "authority of the broker's certificate, for an ssl:// URL; else the system's")
+	flags.StringVar(&f.spark.CertFile, "sparkplug.cert_file", "", "certificate to show to the broker")
+	flags.StringVar(&f.spark.KeyFile, "sparkplug.key_file", "", "its key")
 	flags.StringVar(&c.Site, "site", "main", "site in the MQTT topics")
 	flags.StringVar(&c.Gateway, "gateway", "edge-1", "gateway in the MQTT topics")
 	flags.StringVar(&c.Scenario, "scenario", "ward", "what goes wrong: ward, calm, bad-day, or a YAML file")
@@ -65,8 +79,11 @@ message that was acknowledged to the list of acknowledgements.`,
 }
 
 func runSimulate(ctx context.Context, f simulateFlags, stderr io.Writer) (err error) {
-	if f.config.HL7 == "" && f.config.MQTT.URL == "" {
-		return usageError{errors.New("nobody to talk to: give --hl7 host:port, --mqtt URL or both")}
+	if f.config.HL7 == "" && f.config.MQTT.URL == "" && f.config.Sparkplug.URL == "" {
+		return usageError{errors.New("nobody to talk to: give --hl7 host:port, --mqtt URL or --sparkplug URL, or several")}
+	}
+	if f.config.Sparkplug.URL == "" && (f.config.SparkplugHost != "" || f.spark.On()) {
+		return usageError{errors.New("--sparkplug URL is missing: its other flags are about the broker there")}
 	}
 	if f.config.Devices < 1 || f.config.Devices > simulators.MaxDevices {
 		return usageError{fmt.Errorf("--devices %d: want from 1 to %d", f.config.Devices, simulators.MaxDevices)}
@@ -82,6 +99,11 @@ func runSimulate(ctx context.Context, f simulateFlags, stderr io.Writer) (err er
 	if f.hl7.On() {
 		host, _, _ := net.SplitHostPort(f.config.HL7) // simulators.New says what is wrong with it
 		if f.config.HL7TLS, err = f.hl7.Config("--hl7", host); err != nil {
+			return err
+		}
+	}
+	if f.spark.On() {
+		if f.config.Sparkplug.TLS, err = f.sparkplugTLS(); err != nil {
 			return err
 		}
 	}
@@ -109,6 +131,14 @@ func runSimulate(ctx context.Context, f simulateFlags, stderr io.Writer) (err er
 	fmt.Fprintf(stderr, "%d messages made, %d sent, %d acknowledged, %d refused, %d dropped, %d sent again, %d connections lost\n",
 		c.Made, c.Sent, c.Acked, c.Refused, c.Dropped, c.Resent, c.Reconnects)
 	return err
+}
+
+func (f *simulateFlags) sparkplugTLS() (*tls.Config, error) {
+	u, err := url.Parse(f.config.Sparkplug.URL)
+	if err != nil || u.Scheme == "tcp" || u.Scheme == "mqtt" {
+		return nil, usageError{errors.New("--sparkplug: certificates are for TLS: want a URL such as ssl://host:8883")}
+	}
+	return f.spark.Config("--sparkplug", u.Hostname())
 }
 
 // listed gives a function that writes acknowledged messages as JSON lines.

@@ -41,6 +41,7 @@ func TestTheReferenceConfigurationIsGood(t *testing.T) {
 	c := reference(t)
 	require.NoError(t, c.Check())
 	require.Equal(t, "medfleet-edge-1-sparkplug", c.ClientID)
+	require.Len(t, c.Mappings, 2)
 	w := newWard(t, func(o *HostOptions) { o.Mappings = c.Mappings })
 	w.pump.Set("Battery/Runtime", edgenode.Double(1.5))
 	w.pump.Set("Door", edgenode.Text("OPEN"))

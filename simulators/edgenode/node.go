@@ -1,6 +1,7 @@
 // Package edgenode is a Sparkplug B 3.0 edge node with devices, as it is met in the
 // field: births, deaths, aliases, sequence numbers, rebirths when it is asked for
-// one. It can be made to lose messages, to fall silent and to die.
+// one, a primary host that it waits for. It can be made to lose messages, to fall
+// silent and to die.
 //
 // Node makes the messages; Link carries them over MQTT.
 package edgenode
@@ -35,6 +36,8 @@ type Node struct {
 
 // Device is a device behind a node, or the node itself.
 type Device struct {
+	Away bool // not connected to the node: left out of its births
+
 	name    string
 	metrics []*payload.Metric // with name, alias, type and value
 }
@@ -72,6 +75,12 @@ func (d *Device) Set(name string, v *Value) {
 	d.metrics = append(d.metrics, v)
 }
 
+// Named gives a value its metric's name.
+func Named(name string, v *Value) *Value {
+	v.Name = proto.String(name)
+	return v
+}
+
 // Int32 is a whole number; it travels as two's complement.
 func Int32(v int32) *Value {
 	return &Value{Datatype: typed(payload.DataType_Int32), Value: &payload.Metric_IntValue{IntValue: uint32(v)}}
@@ -99,9 +108,10 @@ func Text(v string) *Value {
 
 func typed(t payload.DataType) *uint32 { return proto.Uint32(uint32(t)) }
 
-// Connect begins a new session and gives its will.
+// Connect begins a new session and gives its will. The number of a session goes from 0
+// to 255 and again.
 func (n *Node) Connect() Message {
-	n.session++
+	n.session = (n.session + 1) % 256
 	return n.Death()
 }
 
@@ -121,7 +131,9 @@ func (n *Node) Births() []Message {
 	n.seq = 0
 	list := []Message{n.birth("NBIRTH", n.own)}
 	for _, d := range n.devices {
-		list = append(list, n.birth("DBIRTH", d))
+		if !d.Away {
+			list = append(list, n.birth("DBIRTH", d))
+		}
 	}
 	return list
 }

@@ -1,0 +1,245 @@
+package simulators
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	broker "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/stretchr/testify/require"
+
+	"medfleet"
+	"medfleet/gateway/mapping"
+	"medfleet/gateway/sparkplug"
+	"medfleet/simulators/physics"
+)
+
+// sparkBroker is a broker that remembers what edge nodes say, and now and then ends
+// a connection instead of taking a data message.
+type sparkBroker struct {
+	broker.HookBase
+	server *broker.Server
+	url    string
+	cut    func(n int) bool
+
+	mu   sync.Mutex
+	said []sparkplug.Message
+	data int // messages of that kind so far
+}
+
+func (b *sparkBroker) ID() string { return "test" }
+
+func (b *sparkBroker) Provides(hook byte) bool {
+	return slices.Contains([]byte{broker.OnPublish, broker.OnWillSent, broker.OnConnectAuthenticate, broker.OnACLCheck}, hook)
+}
+
+func (b *sparkBroker) OnConnectAuthenticate(_ *broker.Client, pk packets.Packet) bool {
+	return string(pk.Connect.Username) == "fleet" && string(pk.Connect.Password) == "secret"
+}
+
+func (b *sparkBroker) OnACLCheck(*broker.Client, string, bool) bool { return true }
+
+func (b *sparkBroker) OnWillSent(_ *broker.Client, pk packets.Packet) { b.hear(pk) }
+
+func (b *sparkBroker) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, error) {
+	if cl.Net.Inline {
+		return pk, nil
+	}
+	if strings.Contains(pk.TopicName, "/DDATA/") && b.cutsNow() {
+		cl.Stop(errors.New("cut"))
+		return pk, packets.ErrRejectPacket
+	}
+	b.hear(pk)
+	return pk, nil
+}
+
+func (b *sparkBroker) cutsNow() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.data++
+	return b.cut != nil && b.cut(b.data)
+}
+
+func (b *sparkBroker) hear(pk packets.Packet) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.said = append(b.said, sparkplug.Message{Topic: pk.TopicName, Payload: slices.Clone(pk.Payload)})
+}
+
+// count gives how many messages of a kind were heard, "/DBIRTH/" for instance.
+func (b *sparkBroker) count(kind string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.said {
+		if strings.Contains(m.Topic, kind) {
+			n++
+		}
+	}
+	return n
+}
+
+func startSparkBroker(t *testing.T) *sparkBroker {
+	t.Helper()
+	b := &sparkBroker{server: broker.New(&broker.Options{Logger: slog.New(slog.DiscardHandler), InlineClient: true})}
+	require.NoError(t, b.server.AddHook(b, nil))
+	tcp := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
+	require.NoError(t, b.server.AddListener(tcp))
+	require.NoError(t, b.server.Serve())
+	t.Cleanup(func() { _ = b.server.Close() })
+	b.url = "tcp://" + tcp.Address()
+	return b
+}
+
+func (b *sparkBroker) config() Config {
+	return Config{Interval: 15 * time.Millisecond, Scenario: "calm", Drain: time.Second, Sparkplug: Broker{URL: b.url, User: "fleet", Password: "secret"}}
+}
+
+// gone reports whether death is the last that was heard of so many nodes.
+func (b *sparkBroker) gone(nodes int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	dead := map[string]bool{}
+	for _, m := range b.said {
+		level := strings.Split(m.Topic, "/")
+		dead[level[3]] = level[2] == "NDEATH"
+	}
+	for _, d := range dead {
+		if !d {
+			return false
+		}
+	}
+	return len(dead) == nodes
+}
+
+// heard is what a host application makes of all that a fleet said.
+func (b *sparkBroker) heard(t *testing.T, f *Fleet) (*sparkplug.Host, *sparkplug.Said) {
+	t.Helper()
+	soon(t, func() bool { return b.gone(len(f.edges)) }, "whoever ends says so")
+	set := f.profiles
+	m := sparkplug.Mapping{
+		Named: "{device}", ModelFrom: "Model", Unit: "{group}",
+		ClassFrom: &sparkplug.ClassFrom{Metric: "Class", Words: map[string]medfleet.Class{}},
+		Metrics:   map[string]mapping.Metric{}, Conditions: map[string]mapping.Condition{},
+	}
+	for _, c := range physics.Classes() {
+		m.ClassFrom.Words[string(c)] = c
+		p, _ := set.Class(c)
+		for _, metric := range p.Metrics {
+			m.Metrics[metric.Name] = mapping.Metric{Metric: metric.Name}
+		}
+		for _, condition := range lasting(c) {
+			m.Conditions[alarmPrefix+condition] = mapping.Condition{Condition: condition}
+		}
+	}
+	h, err := sparkplug.NewHost(sparkplug.HostOptions{Mappings: []sparkplug.Mapping{m}, Profiles: set, Gateway: "edge-1", Site: "north"})
+	require.NoError(t, err)
+	var said sparkplug.Said
+	for _, message := range b.said {
+		require.NoError(t, h.Take(&said, message, time.Now()), message.Topic)
+	}
+	return h, &said
+}
+
+func TestEdgeNodesAreUnderstoodOverACutBroker(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "day.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`faults:
+- {fault: self_test_failed, class: ventilator, after: 2500ms, for: 500ms}
+- {fault: silence, class: infusion_pump, after: 2500ms, for: 700ms}
+`), 0o600))
+	b := startSparkBroker(t)
+	b.cut = func(n int) bool { return n%13 == 12 && n < 120 }
+	c := b.config()
+	var truth bytes.Buffer
+	c.Devices, c.Scenario, c.Truth = 12, file, &truth
+	f, err := New(c)
+	require.NoError(t, err)
+	stop := start(t, f)
+	soon(t, func() bool { return b.count("/DDEATH/") > 0 }, "a device that falls silent")
+	back := b.count("/DBIRTH/")
+	soon(t, func() bool { return b.count("/DBIRTH/") > back }, "and speaks again")
+	require.Greater(t, f.Counts().Reconnects, uint64(5), "too few cuts to mean anything")
+	births, node := b.count("/NBIRTH/"), f.edges[0].node
+	command, message, err := sparkplug.Command(sparkplug.Node{Group: node.Group, Edge: node.Edge}, medfleet.AsMillis(time.Now()))
+	require.NoError(t, err)
+	soon(t, func() bool {
+		require.NoError(t, b.server.Publish(command, message, false, 0))
+		return b.count("/NBIRTH/") > births+len(f.edges)
+	}, "a node that does what it is asked")
+	require.NoError(t, stop())
+
+	h, said := b.heard(t, f)
+	require.Zero(t, h.Counts().Gaps.Load(), "a message is missing")
+	require.Zero(t, h.Counts().Unborn.Load(), "something is said before a birth")
+	require.Zero(t, h.Counts().Strangers.Load()+uint64(said.Refused))
+	require.NotZero(t, said.Dropped, "there is nothing of a patient in it")
+	happened := map[string]int{}
+	for _, e := range said.Events {
+		happened[fmt.Sprint(e.Device, " ", e.Condition, " ", e.Phase)]++
+	}
+	lines, err := ReadTruth(&truth)
+	require.NoError(t, err)
+	require.Len(t, lines, 4)
+	for _, l := range lines {
+		if l.Fault == string(physics.Silence) {
+			l.Expect = "offline"
+		}
+		phase := map[string]string{Begin: "start", End: "end"}[l.Phase]
+		require.Positive(t, happened[fmt.Sprint(l.Device, " ", l.Expect, " ", phase)], "%+v", l)
+	}
+	units := map[medfleet.DeviceID]Member{}
+	for _, m := range f.Members() {
+		units[m.ID] = m
+		require.Equal(t, Sparkplug, m.Protocol)
+		require.Positive(t, happened[fmt.Sprint(m.ID, " offline start")], "whoever is switched off says so")
+	}
+	for _, o := range said.Observations {
+		m := units[o.Device]
+		require.Equal(t, []any{m.Class, m.Model, m.Unit}, []any{o.Class, o.Model, o.Unit})
+		delete(units, o.Device)
+		if units[o.Device] = m; len(o.Readings) > 2 {
+			p, _ := f.profiles.Class(m.Class)
+			require.GreaterOrEqual(t, len(o.Readings), len(p.Metrics)-1, "all metrics of the class but the clock's")
+		}
+	}
+}
+
+func TestEdgeNodesWaitForTheirHost(t *testing.T) {
+	b := startSparkBroker(t)
+	c := b.config()
+	c.Devices, c.SparkplugHost = 2, "medfleet-edge-1"
+	state := func(online bool, at int) {
+		require.NoError(t, b.server.Publish("spBv1.0/STATE/medfleet-edge-1", fmt.Appendf(nil, `{"online":%t,"timestamp":%d}`, online, at), true, 1))
+	}
+	state(false, 1000)
+	f, err := New(c)
+	require.NoError(t, err)
+	stop := start(t, f)
+	soon(t, func() bool { return f.Counts().Dropped > 50 }, "devices that nobody hears")
+	require.Zero(t, b.count("/"), "it says something though its host is not there")
+	nodes := len(f.edges)
+	state(true, 2000)
+	soon(t, func() bool { return b.count("/NBIRTH/") == nodes && b.count("/DDATA/") > 10 }, "births when the host is there")
+	state(false, 1500)
+	last := b.count("/DDATA/")
+	soon(t, func() bool { return b.count("/DDATA/") > last+10 }, "it goes on: that was the will of an earlier connection")
+	require.Zero(t, b.count("/NDEATH/"))
+	state(false, 2000)
+	soon(t, func() bool { return b.count("/NDEATH/") == nodes }, "it leaves when its host has gone")
+	soon(t, func() bool { return f.Counts().Reconnects >= uint64(nodes) }, "it comes again")
+	require.Equal(t, nodes, b.count("/NBIRTH/"), "and waits")
+	state(true, 3000)
+	soon(t, func() bool { return b.count("/NBIRTH/") == 2*nodes }, "births when the host is there again")
+	require.NoError(t, stop())
+	h, _ := b.heard(t, f)
+	require.Zero(t, h.Counts().Gaps.Load()+h.Counts().Unborn.Load())
+}

@@ -28,12 +28,13 @@ type Fault struct {
 }
 
 // faultsFile is one file of faults. Maker, Model and Source stand for entries
-// that do not say their own.
+// that do not say their own; with Models each such entry is one of every model.
 type faultsFile struct {
-	Maker  string  `yaml:"maker,omitempty"`
-	Model  string  `yaml:"model,omitempty"`
-	Source string  `yaml:"source,omitempty"`
-	Faults []Fault `yaml:"faults"`
+	Maker  string   `yaml:"maker,omitempty"`
+	Model  string   `yaml:"model,omitempty"`
+	Models []string `yaml:"models,omitempty"`
+	Source string   `yaml:"source,omitempty"`
+	Faults []Fault  `yaml:"faults"`
 }
 
 // maxCode is the longest code in bytes that is looked up.
@@ -142,21 +143,38 @@ func literals(s string) int { return len(s) - strings.Count(s, "*") - strings.Co
 // faultFile takes in one file of faults: a later place's entry replaces an
 // earlier one's for the same model and code.
 func (b *builder) faultFile(file faultsFile, name, place string) error {
+	if file.Model != "" && len(file.Models) > 0 {
+		return errors.New("model and models: give one of them")
+	}
 	var errs []error
 	if b.faults == nil {
 		b.faults = map[string]*placedFault{}
 	}
 	for i := range file.Faults {
-		f := &file.Faults[i]
-		f.Maker, f.Model, f.Source = cmp.Or(f.Maker, file.Maker), cmp.Or(f.Model, file.Model), cmp.Or(f.Source, file.Source)
-		key := strings.ToLower(f.Model + "\x00" + f.Code)
-		if old := b.faults[key]; old != nil && path.Dir(old.place) == path.Dir(place) {
-			errs = append(errs, fmt.Errorf("faults[%d] %q: model %q has this code already in %s", i, f.Code, f.Model, old.place))
-			continue
+		for _, f := range file.each(i) {
+			key := strings.ToLower(f.Model + "\x00" + f.Code)
+			if old := b.faults[key]; old != nil && path.Dir(old.place) == path.Dir(place) {
+				errs = append(errs, fmt.Errorf("faults[%d] %q: model %q has this code already in %s", i, f.Code, f.Model, old.place))
+				continue
+			}
+			b.faults[key] = &placedFault{Fault: f, at: fmt.Sprintf("%s: faults[%d] %q", name, i, f.Code), place: place}
 		}
-		b.faults[key] = &placedFault{Fault: f, at: fmt.Sprintf("%s: faults[%d] %q", name, i, f.Code), place: place}
 	}
 	return errors.Join(errs...)
+}
+
+// each gives an entry once for every model it stands for.
+func (file *faultsFile) each(i int) (list []*Fault) {
+	models := file.Models
+	if own := cmp.Or(file.Faults[i].Model, file.Model); own != "" || len(models) == 0 {
+		models = []string{own}
+	}
+	for _, model := range models {
+		f := file.Faults[i]
+		f.Maker, f.Model, f.Source = cmp.Or(f.Maker, file.Maker), model, cmp.Or(f.Source, file.Source)
+		list = append(list, &f)
+	}
+	return list
 }
 
 // placedFault is a fault and where it was read.

@@ -31,6 +31,41 @@ func TestEveryFaultSaysWhatToDoAndWhereThatIsWritten(t *testing.T) {
 		got, ok := set.Fault(f.Model, f.Code)
 		require.True(t, ok)
 		require.Equal(t, f.Meaning, got.Meaning)
+
+		// An event that came by a pattern carries what is left of it.
+		got, ok = set.Fault(f.Model, strings.NewReplacer("*", "", "?", "").Replace(f.Code))
+		require.True(t, ok, "%s %s", f.Maker, f.Code)
+		require.Equal(t, f.Meaning, got.Meaning)
+	}
+}
+
+// patients are alarms about patients in the words of the makers' screens, and
+// what they say of a circuit or a vein: none of it is a technician's.
+var patients = []string{
+	"ASYSTOLE", "***ASYSTOLE", "Asystole", "V-Fib/V-Tach", "VENTR. FIBR.", "Extreme Brady", "HRT RATE LOW", "HRT RATE HI", "HR Too High", "HR Too Low", "PVCs/min Too High",
+	"Pacer Not Capture", "ST-V Too High", "ST V Too Low", "ST-II Too High", "S-T HIGH", "ECG Noisy", "ECG Amplitude Too Small", "Apnea", "APNEA", "APNEA CO2", "APNEA EVITA", "RR Too High", "RESP RATE HI",
+	"Resp Artifact", "SpO2 LOW", "SPO2 LOW", "SpO2 Too Low", "SpO2 Too High", "SpO2 Desat", "** SpO2 87 < 90", "SpO2 No Pulse", "SpO2T  No Pulse", "NO SPO2 PULS", "SPO2 PULS LO", "SpO2 Low Perfusion",
+	"SvO2 high", "SvO2 low", "EtCO2 Too High", "ET CO2 HIGH", "INSP CO2 HI", "EtO2 Too Low", "FiO2 Too High", "FiO2 low", "% O2 LOW", "O2 LOW", "O2 HIGH", "N2O HIGH", "INSP MAC HI",
+	"NIBP-S Too High", "NIBP Weak Signal", "NIBP Excessive Motion", "NBP SYS LOW", "Art-M Too Low", "SYS ART HI", "PA-D Too High", "CVP HI", "ICP HIGH", "XX No Pulse", "CVP Disconnected", "T1 Too High", "TEMP1 HIGH",
+	"AIR TEMP HI", "BIS Too Low", "BLOOD TEMP", "PAW HIGH", "PAW LOW", "PAW NEGATIVE", "PEEP HIGH", "PEEP LOW", "MIN VOL LOW", "MIN VOL HIGH", "VOL INCONST", "TIDAL VOL HI", "CYCLE FAILED", "AIR TRAPPING", "LEAKAGE",
+	"TUBE OBSTRUC", "CIRCLE OCCLUDED", "DISCONNECT", "Ppeak high", "PEEPe low", "MVexp low", "TVexp high", "RR high", "EtCO2 low", "Negative airway pressure", "Patient connected?", "Backup mode active", "Circuit leak?",
+	"Disconnection?", "Sample line blocked", "CHK PATIENT", "CENTRAL HYPO", "VOL ALRM OFF", "ALL ALRM SUS", "Quintero, Ana", "Bed 9",
+}
+
+func TestThePatientsAlarmsAreNobodysFault(t *testing.T) {
+	set := load(t)
+	models := map[string]bool{"": true}
+	for _, f := range set.Faults() {
+		models[strings.NewReplacer("*", "", "?", "4").Replace(f.Model)] = true
+	}
+	for model := range models {
+		for _, words := range patients {
+			for _, system := range []string{"", "MDIL-ALERT:", "MEDIBUS-CP1:", "MEDIBUS-CP2:"} {
+				if got, ok := set.Fault(model, system+words); ok {
+					t.Errorf("%s: %q is taken for %s", model, words, got.Meaning)
+				}
+			}
+		}
 	}
 }
 
@@ -101,6 +136,29 @@ func TestAFaultIsFoundByCodeFirstThenByModel(t *testing.T) {
 		set.FaultBytes("Acme 5", code)
 		set.Fault("Acme 5", "nothing like it")
 	}))
+}
+
+func TestOneFileForSeveralModels(t *testing.T) {
+	set, err := own(t, `
+maker: Acme
+models: ["Acme 7*", "Bolt*"]
+source: Acme pump service manual, chapter 6
+faults:
+- {code: E12, condition: battery_fault, meaning: battery does not charge, check: the pack's contacts}
+- {model: "Cask*", code: E12, condition: power_supply, meaning: charger faulty, check: the charger}
+`)
+	require.NoError(t, err)
+	for model, want := range map[string]string{"Acme 700": "battery does not charge", "Bolt 1": "battery does not charge", "Cask 2": "charger faulty", "Acme 5": ""} {
+		f, ok := set.Fault(model, "E12")
+		require.Equal(t, want != "", ok, model)
+		if ok {
+			require.Equal(t, []string{want, "Acme"}, []string{f.Meaning, f.Maker})
+		}
+	}
+	_, err = own(t, "maker: Acme\nmodel: Acme\nmodels: [Bolt]\nfaults: []\n")
+	require.ErrorContains(t, err, "model and models")
+	_, err = own(t, `{maker: A, models: [A1, a1], source: s, faults: [{code: E1, condition: battery_low, meaning: m, check: c}]}`)
+	require.ErrorContains(t, err, "already")
 }
 
 func TestAUsersFaultReplacesTheEmbeddedOne(t *testing.T) {

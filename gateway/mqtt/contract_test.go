@@ -73,7 +73,7 @@ func TestAnEventBecomesAnEvent(t *testing.T) {
 func TestAMakersOwnCodeStandsForItsCondition(t *testing.T) {
 	set, err := profiles.Load("")
 	require.NoError(t, err)
-	told := 0
+	c, told := contract(t), 0
 	for _, f := range set.Faults() {
 		concrete := strings.NewReplacer("*", "", "?", "7", "#", "")
 		f := &profiles.Fault{Model: concrete.Replace(f.Model), Code: concrete.Replace(f.Code)}
@@ -83,12 +83,12 @@ func TestAMakersOwnCodeStandsForItsCondition(t *testing.T) {
 		}
 		f.Condition = known.Condition
 		payload := `{"class":"infusion_pump","time":"2026-07-30T14:00:00Z","phase":"start","model":"` + f.Model + `","code":"` + f.Code + `"}`
-		r, err := contract(t).Read(mqtt.Message{Topic: eventTopic, Payload: []byte(payload)}, received)
+		r, err := c.Read(mqtt.Message{Topic: eventTopic, Payload: []byte(payload)}, received)
 		require.NoError(t, err, f.Code)
 		require.Equal(t, f.Condition, r.Event.Condition)
 		require.Equal(t, f.Code, r.Event.Code)
 		told++
-		r, err = contract(t).Read(mqtt.Message{Topic: eventTopic, Payload: []byte(strings.Replace(payload, `"phase"`, `"condition":"door_open","phase"`, 1))}, received)
+		r, err = c.Read(mqtt.Message{Topic: eventTopic, Payload: []byte(strings.Replace(payload, `"phase"`, `"condition":"door_open","phase"`, 1))}, received)
 		require.NoError(t, err)
 		require.Equal(t, "door_open", r.Event.Condition, "its own word decides")
 	}

@@ -1,6 +1,7 @@
 package pcd
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -75,7 +76,7 @@ var shapes = [...]form{
 	shapeHexCode:    {"partition and term, four hexadecimal digits each: 0002-4bb8", false, isHexCode},
 	shapeVendorCode: {"a code of up to 24 letters, digits and . _ - /, a digit among them", false, isVendorCode},
 	shapeSystem:     {"a coding system: up to 16 capitals, digits, - and _", false, func(b []byte) bool { return every(b, 16, isSystemByte) }},
-	shapeMessage:    {"up to 64 letters, digits, blanks and . _ - + / ! *", true, func(b []byte) bool { return every(b, 64, isMessageByte) }},
+	shapeMessage:    {"up to 64 letters, digits, blanks and . _ - + / ! * : ? <", true, func(b []byte) bool { return every(b, 64, isMessageByte) }},
 	shapeMakerModel: {"manufacturer=… model=…, each of up to 40 letters, digits, blanks and . _ - + / ( )", true, func(b []byte) bool { m, n := makerModel(b); return m != nil && n != nil }},
 	shapeRevision:   {"a revision of up to 32 letters, digits and . _ - + /, a digit among them", false, isRevision},
 	shapeRevisions:  {"several revisions, each after words such as Pump Firmware =", true, isRevisions},
@@ -108,7 +109,7 @@ func isNameByte(c byte) bool {
 	return isAlnum(c) || c == ' ' || c == '.' || c == '_' || c == '-' || c == '+' || c == '/'
 }
 
-func isMessageByte(c byte) bool { return isNameByte(c) || c == '!' || c == '*' }
+func isMessageByte(c byte) bool { return isNameByte(c) || strings.IndexByte("!*:?<", c) >= 0 }
 func isSystemByte(c byte) bool  { return isRefIDByte(c) || c == '-' }
 
 func isModelByte(c byte) bool    { return isNameByte(c) || c == '(' || c == ')' }

@@ -31,7 +31,7 @@ func TestShapes(t *testing.T) {
 		shapeHexCode:    {[]string{"0002-4bb8", "0402-F8F5"}, []string{"8889-8", "0002_4bb8", "0002-4bbg", "00024bb8", "0000-0000"}},
 		shapeVendorCode: {[]string{"E77", "242.4030", "042000", "5"}, []string{"Quintero", "E 77", "a,7", strings.Repeat("7", 25)}},
 		shapeSystem:     {[]string{"MDIL-ALERT", "99PHL", "MDC"}, []string{"Quintero", "A B", strings.Repeat("A", 17)}},
-		shapeMessage:    {[]string{"Motor Not Running", "!!Battery low"}, []string{"Quintero, Ana", "<b>", strings.Repeat("a", 65)}},
+		shapeMessage:    {[]string{"Motor Not Running", "!!Battery low", "CO2: Change O2 Cell", "System shutdown in <5 min", "No battery backup?"}, []string{"Quintero, Ana", "<b>", strings.Repeat("a", 65)}},
 		shapeMakerModel: {[]string{"manufacturer=Smiths Medical model=Medfusion 4000"}, []string{"Medfusion 4000", "manufacturer=A, B model=C", "manufacturer= model="}},
 		shapeRevision:   {[]string{"1.1.13", "C.00.7AJ-02", "v2.1.3-build.456"}, []string{"Quintero", "1.1 b", "1,1", strings.Repeat("1", 33)}},
 		shapeRevisions:  {[]string{"Pump Firmware = 1.1.13, Wifi Firmware = 1.4.59", "Main: 3.2; Boot: 1.0"}, []string{"Room = 412", "Quintero = 7", "1.1.13, 1.4", "Pump = x", "Pump"}},

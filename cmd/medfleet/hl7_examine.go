@@ -86,6 +86,7 @@ type happened struct {
 	Phase     string   `json:"phase"`
 	Kind      string   `json:"kind"`
 	Code      string   `json:"code,omitempty"`
+	Check     string   `json:"check,omitempty"`
 	Priority  string   `json:"priority,omitempty"`
 	Marks     []string `json:"marks,omitempty"`
 }
@@ -231,7 +232,7 @@ func (x *examiner) devices(r *pcd.Result, said *pcd.Explanation) (list []examine
 		u.known(&e.Equipment)
 		u.Events = append(u.Events, happened{
 			Time: e.Time.String(), Condition: e.Condition, Text: e.Text, Phase: string(e.Phase), Kind: string(e.Kind),
-			Code: e.Code, Priority: e.Priority, Marks: marks(r.EventMarks[i]),
+			Code: e.Code, Check: x.check(e), Priority: e.Priority, Marks: marks(r.EventMarks[i]),
 		})
 	}
 	for i := range r.Attachments {
@@ -243,6 +244,14 @@ func (x *examiner) devices(r *pcd.Result, said *pcd.Explanation) (list []examine
 		of(r.Identities[i].Device).Making = making(&r.Identities[i])
 	}
 	return list
+}
+
+// check is what to look at first, where a table says so.
+func (x *examiner) check(e *medfleet.Event) string {
+	if f, ok := x.set.Fault(e.Model, e.Code); ok {
+		return f.Check
+	}
+	return ""
 }
 
 func (u *examinedUnit) known(q *medfleet.Equipment) {

@@ -207,6 +207,9 @@ func (s *sheet) event(e *happened) {
 	}
 	s.line("", "%s", strings.Join(words, " · "))
 	s.line("", "%s", strings.TrimSpace(e.Text+"  "+s.paint.dim(e.Code)))
+	if e.Check != "" {
+		s.line("", "first: %s", e.Check)
+	}
 	s.marks(e.Marks)
 }
 

@@ -90,6 +90,9 @@ func BenchmarkGatewayIdle(b *testing.B) {
 	b.ReportMetric(s.usage(b).rss, "RSS-MB")
 	b.ReportMetric(busy.rss, "RSS-MB-after-6s")
 	b.ReportMetric(empty.rss, "RSS-MB-before")
+	b.ReportMetric(busy.anonymous, "anonymous-MB-after-6s")
+	b.ReportMetric(busy.stacks-empty.stacks, "stack-MB-after-6s")
+	b.ReportMetric(busy.heap-empty.heap, "heap-MB-after-6s")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -199,7 +202,9 @@ func (s *stand) settle(b *testing.B, n int) {
 // usage is what the gateway's process has used so far.
 type usage struct {
 	cpu, system   time.Duration
-	rss           float64 // MB
+	rss           float64 // MB; the part that is not the program's file is anonymous
+	anonymous     float64
+	stacks, heap  float64 // MB in use
 	syncs, allocs float64
 }
 
@@ -215,12 +220,18 @@ func (s *stand) usage(b *testing.B) (u usage) {
 	u.cpu = ticks(fields[11]) + u.system
 	memory, err := os.ReadFile(proc + "status")
 	require.NoError(b, err)
-	_, rest, _ := strings.Cut(string(memory), "VmRSS:")
-	kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-	require.NoError(b, err)
-	u.rss = kib / 1024
+	megabytes := func(name string) float64 {
+		_, rest, _ := strings.Cut(string(memory), name)
+		kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+		require.NoError(b, err)
+		return kib / 1024
+	}
+	u.rss, u.anonymous = megabytes("VmRSS:"), megabytes("RssAnon:")
 	u.syncs, _ = strconv.ParseFloat(metric(s.metrics, `medfleet_log_syncs_total{log="telemetry"}`), 64)
 	u.allocs, _ = strconv.ParseFloat(metric(s.metrics, "go_memstats_mallocs_total"), 64)
+	u.stacks, _ = strconv.ParseFloat(metric(s.metrics, "go_memstats_stack_inuse_bytes"), 64)
+	u.heap, _ = strconv.ParseFloat(metric(s.metrics, "go_memstats_heap_inuse_bytes"), 64)
+	u.stacks, u.heap = u.stacks/(1<<20), u.heap/(1<<20)
 	return u
 }
 

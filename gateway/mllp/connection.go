@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,8 +17,10 @@ const (
 	lingerBytes  = 4 << 20
 )
 
-// connection is one sender. Its goroutine reads; while answers are due, a
-// second one waits for receipts and writes.
+// connection is one sender. Its goroutine reads what whole messages there are and
+// hands each over, then waits for their receipts and answers, then waits for more.
+// Messages that came together so share a sync, and a sender that has not been
+// answered is not read from for long.
 type connection struct {
 	service *service
 	peer    Peer
@@ -27,13 +30,16 @@ type connection struct {
 
 	writing sync.Mutex // one writes whole frames: answers, or what a poll asks
 
-	mu        sync.Mutex
-	room      sync.Cond // the queue got shorter, or answering ended
-	queue     queue     // at most Pipeline
-	answering bool      // the second goroutine runs
-	stopped   bool      // no more reading, no more answers
-	out       []byte    // answers collected for one write; of the second goroutine alone
+	due     []Receipt   // of messages not answered yet, oldest first; at most Pipeline
+	out     []byte      // answers collected for one write
+	stopped atomic.Bool // no more reading, no more answers
 }
+
+// restReceipts is for how many a connection at rest holds memory.
+const restReceipts = 8
+
+// errStopped ends reading; the cause is elsewhere.
+var errStopped = errors.New("connection given up")
 
 // end lets go of the connection.
 func (c *connection) end() {
@@ -42,26 +48,20 @@ func (c *connection) end() {
 	c.nc.Close()
 }
 
-// serve reads messages until the stream ends, then lets the answers that are
-// due go out. It gives why reading ended, nil if an answer ended it.
+// serve takes messages until the stream or an answer ends it. It gives why reading
+// ended.
 func (c *connection) serve(ctx context.Context) (ended error) {
 	r := c.reader(c.service.limits.FrameTimeout)
+	r.config.Before = func() error { return c.settle(ctx) }
 	defer r.Release()
-	for {
-		frame, err := r.Next()
-		if err != nil {
-			ended = err
-			c.ended(ctx, r, err)
-			break
-		}
-		receipt := c.accept(ctx, frame)
-		if receipt == nil && c.service.release2 {
-			receipt = Answer{} // no answer, but its commit frame
-		}
-		if receipt != nil && !c.push(ctx, receipt) || closes(receipt) {
-			break
+	for ended == nil {
+		var frame []byte
+		if frame, ended = r.Next(); ended == nil {
+			ended = c.owe(ctx, c.accept(ctx, frame))
 		}
 	}
+	_ = c.settle(ctx) // an error is noted in c.stopped
+	c.ended(ctx, r, ended)
 	c.drain()
 	return ended
 }
@@ -76,7 +76,7 @@ func (c *connection) turnAway(ctx context.Context) {
 	if err != nil {
 		frame = r.Head()
 	}
-	c.push(ctx, c.service.refuse(ctx, c.peer, NotAllowed, frame[:min(len(frame), headBytes)]))
+	c.answer(c.service.refuse(ctx, c.peer, NotAllowed, frame[:min(len(frame), headBytes)]))
 	c.drain()
 }
 
@@ -89,16 +89,15 @@ func (c *connection) reader(frameTimeout time.Duration) *Reader {
 	if c.service.release2 { // the sender may confirm our answers; nothing hangs on it
 		config.Commit = func(bool) { c.service.counters.Commits.Add(1) }
 	}
-	return NewReader((*readSide)(c), config)
+	return NewReader(c.nc, config)
 }
 
-// ended counts why reading ended and queues the refusal, so that it goes out
-// after the answers to what came before.
+// ended counts why reading ended, and refuses what is not taken.
 func (c *connection) ended(ctx context.Context, r *Reader, err error) {
 	n := &c.service.counters
 	reason := Reason(0)
 	switch {
-	case ctx.Err() != nil, c.isStopped(), errors.Is(err, io.EOF), errors.Is(err, ErrIdle):
+	case ctx.Err() != nil, c.stopped.Load(), errors.Is(err, io.EOF), errors.Is(err, ErrIdle):
 		return
 	case errors.Is(err, ErrTruncated):
 		n.Truncated.Add(1)
@@ -119,7 +118,7 @@ func (c *connection) ended(ctx context.Context, r *Reader, err error) {
 		n.Failures.Add(1)
 		return
 	}
-	c.push(ctx, c.service.refuse(ctx, c.peer, reason, r.Head()))
+	c.answer(c.service.refuse(ctx, c.peer, reason, r.Head()))
 }
 
 // accept calls the handler and survives its panic.
@@ -133,72 +132,83 @@ func (c *connection) accept(ctx context.Context, frame []byte) (receipt Receipt)
 	return c.service.handler.Accept(ctx, c.peer, frame)
 }
 
-// push queues a receipt, waiting while the queue is full: the sender is then
-// not read from. It says whether reading may go on.
-func (c *connection) push(ctx context.Context, receipt Receipt) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.queue.len() >= c.service.limits.Pipeline && !c.stopped {
-		c.room.Wait()
+// owe notes that a message is to be answered. When there are as many as may be, or
+// when the connection ends with this one, they are answered first.
+func (c *connection) owe(ctx context.Context, receipt Receipt) error {
+	if receipt == nil && c.service.release2 {
+		receipt = Answer{} // no answer, but its commit frame
 	}
-	if c.stopped {
-		return false
+	if receipt == nil {
+		return nil
 	}
-	c.queue.push(receipt)
-	if !c.answering {
-		c.answering = true
-		c.service.serving.Go(func() { c.answer(ctx) })
+	c.due = append(c.due, receipt)
+	if len(c.due) < c.service.limits.Pipeline && !closes(receipt) {
+		return nil
 	}
-	return true
+	return c.settle(ctx)
 }
 
-// drain waits until all answers due are sent, then for a moment for the sender
-// to take them: closing with input unread would reset the connection and
-// destroy them.
-func (c *connection) drain() {
-	c.mu.Lock()
-	for c.answering {
-		c.room.Wait()
+// settle waits for the receipts that are due and answers in their order. Answers
+// that are ready leave together. The error says that the connection has ended.
+func (c *connection) settle(ctx context.Context) error {
+	for i, receipt := range c.due {
+		if c.due[i] = nil; !settled(receipt) {
+			c.flush()
+		}
+		if c.stopped.Load() {
+			continue
+		}
+		a := c.wait(ctx, receipt)
+		if ctx.Err() != nil { // shutting down, or the sender is gone
+			c.stopped.Store(true)
+			continue
+		}
+		c.answer(a)
 	}
-	linger := c.stopped
-	c.mu.Unlock()
-	if !linger {
+	c.flush()
+	c.rest()
+	if c.stopped.Load() {
+		return errStopped
+	}
+	return nil
+}
+
+// answer collects one answer.
+func (c *connection) answer(a Answer) {
+	if c.service.release2 {
+		c.out = appendCommit(c.out, !a.NotKept)
+	}
+	if a.Frame != nil {
+		c.out = AppendFrame(c.out, a.Frame)
+		c.service.counters.Answers.Add(1)
+	}
+	if a.Close || len(c.out) >= maxCoalesced {
+		c.flush()
+	}
+	if a.Close {
+		c.stopped.Store(true)
+	}
+}
+
+// rest lets go of memory that only a burst needs.
+func (c *connection) rest() {
+	if c.due = c.due[:0]; cap(c.due) > restReceipts {
+		c.due = nil
+	}
+	if cap(c.out) > restBytes {
+		c.out = nil
+	}
+}
+
+// drain lets the sender take its last answer: closing with input unread would
+// reset the connection and destroy it.
+func (c *connection) drain() {
+	if !c.stopped.Load() {
 		return
 	}
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
 		_, _ = io.CopyN(io.Discard, c.nc, lingerBytes)
-	}
-}
-
-// answer writes answers in the order of the queue and ends when it is empty.
-func (c *connection) answer(ctx context.Context) {
-	for {
-		receipt, ok := c.pop()
-		if !ok {
-			return
-		}
-		if !settled(receipt) && !c.flush() {
-			continue
-		}
-		a := c.wait(ctx, receipt)
-		if ctx.Err() != nil { // shutting down, or the sender is gone
-			c.stop()
-			continue
-		}
-		if c.service.release2 {
-			c.out = appendCommit(c.out, !a.NotKept)
-		}
-		if a.Frame != nil {
-			c.out = AppendFrame(c.out, a.Frame)
-			c.service.counters.Answers.Add(1)
-		}
-		if a.Close || len(c.out) >= maxCoalesced {
-			c.flush()
-		}
-		if a.Close {
-			c.stop()
-		}
 	}
 }
 
@@ -214,27 +224,6 @@ func settled(r Receipt) bool {
 	return ok && s.Settled()
 }
 
-// pop takes the oldest receipt. When there is none, what is collected is
-// written, and if there still is none, answering ends.
-func (c *connection) pop() (Receipt, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.queue.len() == 0 && len(c.out) > 0 {
-		c.mu.Unlock()
-		c.flush()
-		c.mu.Lock()
-	}
-	if c.queue.len() == 0 || c.stopped {
-		if c.answering = false; cap(c.out) > restBytes {
-			c.out = nil
-		}
-		c.room.Broadcast()
-		return nil, false
-	}
-	c.room.Broadcast()
-	return c.queue.pop(), true
-}
-
 // wait waits for the receipt and survives its panic.
 func (c *connection) wait(ctx context.Context, receipt Receipt) (a Answer) {
 	defer func() {
@@ -247,13 +236,11 @@ func (c *connection) wait(ctx context.Context, receipt Receipt) (a Answer) {
 }
 
 // flush writes the collected answers.
-func (c *connection) flush() bool {
-	if len(c.out) == 0 {
-		return true
+func (c *connection) flush() {
+	if len(c.out) > 0 {
+		c.write(c.out)
+		c.out = c.out[:0]
 	}
-	ok := c.write(c.out)
-	c.out = c.out[:0]
-	return ok
 }
 
 // write writes whole frames. A peer that does not take them is given up.
@@ -265,40 +252,8 @@ func (c *connection) write(frames []byte) bool {
 	c.service.counters.BytesOut.Add(int64(n))
 	if err != nil {
 		c.service.counters.Failures.Add(1)
-		c.stop()
+		c.stopped.Store(true)
 		c.cancel()
 	}
 	return err == nil
-}
-
-// stop ends reading and answering.
-func (c *connection) stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stopped = true
-	c.room.Broadcast()
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
-}
-
-func (c *connection) isStopped() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stopped
-}
-
-// readSide is the connection as its Reader sees it: a deadline set for reading
-// does not undo the end of reading.
-type readSide connection
-
-// Read reads from the peer.
-func (s *readSide) Read(p []byte) (int, error) { return s.nc.Read(p) }
-
-// SetReadDeadline sets the deadline unless reading has been ended.
-func (s *readSide) SetReadDeadline(t time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return nil
-	}
-	return s.nc.SetReadDeadline(t)
 }

@@ -41,9 +41,9 @@ func (c *Counters) Heard() time.Time {
 // Messages is how many messages were received.
 func (c *Counters) Messages() uint64 { return uint64(c.Frames.Load()) }
 
-func (c *Counters) frame() {
+func (c *Counters) frame(at time.Time) {
 	c.Frames.Add(1)
-	c.heard.Store(time.Now().UnixNano())
+	c.heard.Store(at.UnixNano())
 }
 
 // budget is a number of bytes that connections share. A nil budget has no end.

@@ -130,12 +130,12 @@ func (d *Dialer) connection(ctx context.Context) error {
 		defer c.cancel()
 		asking.Go(func() { c.ask(ctx, d.config.Poll) })
 	}
-	return explain(c.serve(ctx), c.isStopped())
+	return explain(c.serve(ctx), c.stopped.Load())
 }
 
 func explain(err error, stopped bool) error {
 	switch {
-	case err == nil, stopped:
+	case stopped:
 		return errGivenUp
 	case errors.Is(err, io.EOF):
 		return errStationEnded

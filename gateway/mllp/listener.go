@@ -126,35 +126,48 @@ func (l *Listener) take(ctx context.Context, nc net.Conn) {
 	}
 	done := l.count()
 	l.serving.Go(func() {
-		defer func() { <-l.slots }()
-		defer done()
 		l.serve(ctx, nc, peer)
+		done()
+		<-l.slots
 	})
 }
 
-// serve runs one connection to its end.
+// serve runs one connection to its end. A thousand of them wait below it: what it
+// needs only at the beginning is elsewhere, so that their stacks stay small.
 func (l *Listener) serve(ctx context.Context, nc net.Conn, peer Peer) {
+	c, ctx := l.begin(ctx, nc, peer)
+	switch {
+	case c == nil:
+		return
+	case l.allowed(peer.Addr.Addr()):
+		_ = c.serve(ctx) // the counters say why it ended
+		l.tellEnded(c)
+	default:
+		l.counters.Refused.Add(1)
+		c.turnAway(ctx)
+	}
+	c.end()
+}
+
+// begin makes a connection of nc; nil when its handshake fails.
+func (l *Listener) begin(ctx context.Context, nc net.Conn, peer Peer) (*connection, context.Context) {
 	keepAlive(nc)
 	if l.config.TLS != nil {
 		secure, err := l.handshake(ctx, nc)
 		if err != nil {
 			l.counters.Failures.Add(1)
 			nc.Close()
-			return
+			return nil, nil
 		}
 		nc = secure
 	}
-	c, ctx := l.connect(ctx, nc, peer)
-	defer c.end()
-	if l.allowed(peer.Addr.Addr()) {
-		if h, ok := l.handler.(Listening); ok {
-			defer h.Ended(c.peer)
-		}
-		c.serve(ctx)
-		return
+	return l.connect(ctx, nc, peer)
+}
+
+func (l *Listener) tellEnded(c *connection) {
+	if h, ok := l.handler.(Listening); ok {
+		h.Ended(c.peer)
 	}
-	l.counters.Refused.Add(1)
-	c.turnAway(ctx)
 }
 
 func (l *Listener) handshake(ctx context.Context, nc net.Conn) (*tls.Conn, error) {

@@ -82,11 +82,13 @@ func TestFramesSplitAnywhere(t *testing.T) {
 		stop := run(t, NewListener(Config{}, h), p)
 		nc := p.dial()
 		r := bufio.NewReader(nc)
-		for i := range len(framed(message("slow"))) {
-			send(t, nc, framed(message("slow"))[i:i+1])
-		}
+		go func() { // a pipe holds nothing: the answer comes before the last byte is taken
+			for i := range len(framed(message("slow"))) {
+				send(t, nc, framed(message("slow"))[i:i+1])
+			}
+			send(t, nc, "\x0bMSH|^~\\&|lost"+framed(message("again"))+framed(message("next"))[:30])
+		}()
 		require.Equal(t, ack("slow"), answer(t, r))
-		send(t, nc, "\x0bMSH|^~\\&|lost"+framed(message("again"))+framed(message("next"))[:30])
 		require.Equal(t, ack("again"), answer(t, r))
 		send(t, nc, framed(message("next"))[30:])
 		require.Equal(t, ack("next"), answer(t, r))
@@ -104,10 +106,16 @@ func TestSilenceIsNoReasonToClose(t *testing.T) {
 		nc := p.dial()
 		r := bufio.NewReader(nc)
 		time.Sleep(48 * time.Hour)
-		send(t, nc, framed(message("1")+strings.Repeat("NTE|\r", 1000)))
+		long := strings.Repeat("NTE|\r", 1000)
+		send(t, nc, framed(message("1")+long))
 		require.Equal(t, ack("1"), answer(t, r))
 		synctest.Wait()
-		require.Positive(t, l.budget.used.Load())
+		require.Zero(t, l.budget.used.Load(), "one that speaks now and then holds no large buffer")
+		time.Sleep(time.Second)
+		send(t, nc, framed(message("1")+long))
+		require.Equal(t, ack("1"), answer(t, r))
+		synctest.Wait()
+		require.Positive(t, l.budget.used.Load(), "one that speaks often keeps it")
 		time.Sleep(2 * shrinkAfter)
 		synctest.Wait()
 		require.Zero(t, l.budget.used.Load(), "at rest the large buffer is given back")

@@ -28,7 +28,8 @@ var (
 
 const (
 	restBytes   = 1024            // buffer of a connection at rest
-	firstGrowth = 8192            // a usual report fits
+	firstGrowth = 4096            // a usual report fits
+	aheadBytes  = 64 << 10        // buffer of a sender that sends ahead, if there is room
 	headBytes   = 4096            // of a refused frame, what is kept to find a control id
 	maxRubbish  = 4096            // bytes outside frames before a sender is given up
 	shrinkAfter = 5 * time.Second // at rest this long, a large buffer is given back
@@ -41,6 +42,7 @@ type ReaderConfig struct {
 	IdleTimeout  time.Duration  // between frames; default none
 	Counters     *Counters      // may be nil
 	Commit       func(ack bool) // release 2: called for a commit frame, which is no message; nil: release 1
+	Before       func() error   // called before more is waited for, when all whole frames are given; an error ends reading; may be nil
 	budget       *budget        // bytes beyond the resting buffer, shared by connections; may be nil
 }
 
@@ -72,6 +74,10 @@ type Reader struct {
 	open     bool // from is just behind a start block
 	rubbish  int  // bytes outside frames, unread from `from` on
 	taken    int  // bytes from the budget
+	filled   bool // the last read filled the buffer: there may be more
+
+	last time.Time // when the newest frame was complete
+	busy bool      // the one before came shortly before
 
 	started time.Time // when an unfinished frame, or rubbish, was first waited for
 	resting bool      // the deadline set is that of armRest
@@ -80,7 +86,7 @@ type Reader struct {
 
 // NewReader reads from src, which it does not close.
 func NewReader(src io.Reader, c ReaderConfig) *Reader {
-	r := &Reader{src: src, config: c.withDefaults(), buf: make([]byte, restBytes)}
+	r := &Reader{src: src, config: c.withDefaults(), buf: newBuffer(restBytes)}
 	r.deadliner, _ = src.(interface{ SetReadDeadline(time.Time) error })
 	return r
 }
@@ -98,18 +104,24 @@ func (r *Reader) Next() ([]byte, error) {
 			return nil, err
 		}
 		if ok {
-			r.started, r.active = time.Time{}, true
+			r.took(time.Now())
 			if r.config.Commit != nil && isCommit(frame) {
 				r.config.Commit(frame[0] == commitAck)
 				continue
 			}
-			r.config.Counters.frame()
+			r.config.Counters.frame(r.last)
 			return frame, nil
 		}
 		if err := r.fill(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// took notes when a frame was complete.
+func (r *Reader) took(at time.Time) {
+	r.busy = at.Sub(r.last) < shrinkAfter
+	r.started, r.active, r.last = time.Time{}, true, at
 }
 
 // Head is the beginning of the frame or of the rubbish that Next failed on, at
@@ -120,6 +132,7 @@ func (r *Reader) Head() []byte {
 
 // Release gives the buffer back. The reader must not be used any more.
 func (r *Reader) Release() {
+	recycle(r.buf)
 	r.config.budget.give(r.taken)
 	r.buf, r.from, r.to, r.taken = nil, 0, 0, 0
 }
@@ -184,14 +197,24 @@ func (r *Reader) checkRubbish() error {
 	return nil
 }
 
-// fill reads more, with room made and the right deadline set.
+// fill reads more, with room made and the right deadline set. A sender that does not
+// speak often needs its large buffer no more: a thousand that speak at once share few.
 func (r *Reader) fill() error {
+	if r.from == r.to && r.taken > 0 && !r.busy && !r.open {
+		_ = r.resize(restBytes) // smaller: the budget has it
+	}
+	if r.config.Before != nil {
+		if err := r.config.Before(); err != nil {
+			return err
+		}
+	}
 	if err := r.room(); err != nil {
 		return err
 	}
 	r.arm()
 	n, err := r.src.Read(r.buf[r.to:])
 	r.to += n
+	r.filled = r.to == len(r.buf)
 	r.config.Counters.BytesIn.Add(int64(n))
 	switch {
 	case n > 0 || err == nil:
@@ -208,23 +231,26 @@ func (r *Reader) fill() error {
 	return fmt.Errorf("read frame: %w", err)
 }
 
-// room moves what is unread to the front and grows the buffer when it is full.
+// room moves what is unread to the front and grows the buffer when that fills it.
+// A sender that sends ahead gets a larger one too, while there is room: what one
+// read takes shares a sync.
 func (r *Reader) room() error {
 	if r.from == r.to {
 		r.from, r.to = 0, 0
 	}
-	if r.to < len(r.buf) {
+	if !r.filled {
 		return nil
 	}
-	if r.from > 0 {
-		r.to = copy(r.buf, r.buf[r.from:r.to])
-		r.from = 0
-	}
+	r.to, r.from = copy(r.buf, r.buf[r.from:r.to]), 0
 	size := min(max(2*len(r.buf), firstGrowth), max(r.config.MaxFrame, maxRubbish)+restBytes)
-	if r.to <= len(r.buf)/2 || size <= len(r.buf) {
+	switch needed := r.to > len(r.buf)/2; {
+	case size <= len(r.buf), !needed && size > aheadBytes:
 		return nil
+	case needed:
+		return r.resize(size)
 	}
-	return r.resize(size)
+	_ = r.resize(size) // the buffer it has does too
+	return nil
 }
 
 func (r *Reader) resize(size int) error {
@@ -232,9 +258,10 @@ func (r *Reader) resize(size int) error {
 		return fmt.Errorf("read frame: %w", ErrBusy)
 	}
 	r.taken = size - restBytes
-	grown := make([]byte, size)
-	r.from, r.to = 0, copy(grown, r.buf[r.from:r.to])
-	r.buf = grown
+	other := newBuffer(size)
+	r.from, r.to = 0, copy(other, r.buf[r.from:r.to])
+	recycle(r.buf)
+	r.buf, r.filled = other, false
 	return nil
 }
 

@@ -126,6 +126,28 @@ func TestReadersShareABudget(t *testing.T) {
 	require.Zero(t, b.used.Load())
 }
 
+// What one read takes shares a sync: a sender that sends ahead gets a buffer for it
+// while there is room, and is read all the same when there is none.
+func TestASenderThatSendsAheadIsReadInLargerParts(t *testing.T) {
+	const frames = 200
+	stream := strings.Repeat(framed(strings.Repeat("x", 2000)), frames)
+	for name, tt := range map[string]struct{ room, atMost int }{
+		"with room":    {aheadBytes, 20},
+		"without room": {firstGrowth, frames},
+	} {
+		t.Run(name, func(t *testing.T) {
+			waits, b := 0, &budget{limit: int64(tt.room)}
+			r := NewReader(strings.NewReader(stream), ReaderConfig{budget: b, Before: func() error { waits++; return nil }})
+			got, err := readAll(r)
+			require.Equal(t, io.EOF, err)
+			require.Len(t, got, frames)
+			require.LessOrEqual(t, waits, tt.atMost)
+			r.Release()
+			require.Zero(t, b.used.Load())
+		})
+	}
+}
+
 func TestAppendFrameCannotBeBroken(t *testing.T) {
 	require.Equal(t, "> \x0bMSH|A\x1c\r", string(AppendFrame([]byte("> "), []byte("MSH|A"))))
 	in := []byte("a\x1c\rb\x0bc")

@@ -68,7 +68,6 @@ func (s *service) count() (done func()) {
 func (s *service) connect(ctx context.Context, nc net.Conn, peer Peer) (*connection, context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	c := &connection{service: s, peer: peer, nc: nc, cancel: cancel}
-	c.room.L = &c.mu
 	c.unhook = context.AfterFunc(ctx, func() { nc.Close() })
 	if secure, ok := nc.(*tls.Conn); ok {
 		state := secure.ConnectionState()

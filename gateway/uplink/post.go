@@ -48,12 +48,17 @@ type poster struct {
 	packed  []byte
 }
 
+// window is how far back compression looks: a whole batch. The library's own for
+// this level takes 8 MiB for each stream.
+const window = 1 << 20
+
 func newPoster(o Options) (poster, error) {
 	base, err := url.Parse(o.URL)
 	if err != nil || base.Host == "" {
 		return poster{}, fmt.Errorf("uplink: url %q is not the collector's address: want http://host:port", o.URL)
 	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return poster{}, fmt.Errorf("uplink: start compression: %w", err)
 	}

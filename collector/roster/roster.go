@@ -111,14 +111,6 @@ type known struct {
 	occupied bool
 }
 
-// condition is one that has begun; ended ones stay until they make room, so that
-// a late beginning does not reopen them.
-type condition struct {
-	name string
-	at   medfleet.Millis
-	on   bool
-}
-
 type gateway struct {
 	medfleet.Gateway
 	since   medfleet.Millis // when it was last heard after a silence

@@ -69,6 +69,7 @@ type savedBack struct {
 
 type savedCondition struct {
 	Name string          `json:"name"`
+	Code string          `json:"code,omitempty"`
 	At   medfleet.Millis `json:"at"`
 	On   bool            `json:"on"`
 }
@@ -144,7 +145,7 @@ func (en *entry) saved() savedDevice {
 		s.Made = en.made[:]
 	}
 	for _, c := range en.active {
-		s.Active = append(s.Active, savedCondition{c.name, c.at, c.on})
+		s.Active = append(s.Active, savedCondition{c.name, c.code, c.at, c.on})
 	}
 	return s
 }
@@ -228,7 +229,7 @@ func (r *Roster) restored(s *savedDevice) *entry {
 		en.device.Readings = map[string]float64{}
 	}
 	for _, c := range s.Active {
-		en.active = append(en.active, condition{c.Name, c.At, c.On})
+		en.active = append(en.active, condition{c.Name, c.Code, c.At, c.On})
 	}
 	for i, id := range s.Recent {
 		if i < len(en.recent) {

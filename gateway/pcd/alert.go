@@ -139,10 +139,13 @@ func (r *reading) event(res *Result, a *alert) {
 		r.inTrouble(r.nameless(v))
 		return
 	}
-	if was.condition != nil {
+	if was.condition != nil && was.condition != m.condition {
 		r.fileEvent(res, a, was, medfleet.End)
 	}
 	r.fileEvent(res, a, m, phase)
+	if was.condition == m.condition {
+		r.fileEvent(res, a, was, medfleet.End) // after it: the condition itself goes on
+	}
 	r.enters(res, v, m.condition.Name, phase)
 }
 

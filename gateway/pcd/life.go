@@ -76,7 +76,7 @@ func (r *reading) follow(a *alert, says meaning, phase medfleet.Phase) (m, was m
 		return known.meaning, meaning{}, found && phase == medfleet.End && !oddEvent(a.number)
 	}
 	now := life{device: v.id, meaning: says, message: r.sieve.sum(r.mapper.lives.seed, 0, mshSender, mshSenderFacility, mshControl, mshTime)}
-	switch same := known.condition == says.condition; {
+	switch same := known.condition == says.condition && known.code == says.code; {
 	case !found || !child:
 	case known.message == now.message && !same:
 		return says, meaning{}, true // two alerts of one message share an id

@@ -31,6 +31,7 @@ func told(res *Result) (list []string) {
 }
 
 func TestAnAlertThatSaysAtItsEndOnlyWhichItIs(t *testing.T) {
+	const minute = "198340^MDC_EVT_ON_BATT_LT_1_MIN_REMAIN^MDC"
 	const low, depleted, tachycardia = "196802^MDC_EVT_BATT_LO^MDC", "197336^MDC_EVT_BATT_DEPL^MDC", "199728^MDC_EVT_ECG_TACHY^MDC"
 	for name, c := range map[string]struct {
 		messages [][]string
@@ -55,6 +56,9 @@ func TestAnAlertThatSaysAtItsEndOnlyWhichItIs(t *testing.T) {
 			[][]string{about("1", "ALERT-0001", "", low, "start"), about("2", "ALERT-0002", "^ALERT-0001&VENT", depleted, "update"),
 				about("3", "ALERT-0003", "^ALERT-0001&VENT", depleted, "continue"), about("4", "ALERT-0004", "^ALERT-0001&VENT", "", "end")},
 			[][]string{{"battery_low start"}, {"battery_low end", "battery_empty continue"}, {"battery_empty continue"}, {"battery_empty end"}}},
+		"it goes on under another code of the same condition": {
+			[][]string{about("1", "ALERT-0001", "", low, "start"), about("2", "ALERT-0002", "^ALERT-0001&VENT", minute, "escalate"), about("3", "ALERT-0003", "^ALERT-0001&VENT", "", "end")},
+			[][]string{{"battery_low start"}, {"battery_low continue", "battery_low end"}, {"battery_low end"}}},
 		"sent again, it says the same": {
 			[][]string{about("1", "ALERT-0001", "", low, "start"), about("2", "ALERT-0002", "^ALERT-0001&VENT", depleted, "update"), about("2", "ALERT-0002", "^ALERT-0001&VENT", depleted, "update")},
 			[][]string{{"battery_low start"}, {"battery_low end", "battery_empty continue"}, {"battery_low end", "battery_empty continue"}}},

@@ -68,7 +68,7 @@ func (r *Reader) ended(i int, before standing) {
 	}
 	for k, code := range before.codes {
 		if code.Condition != nil && !wrong(r.now, code.Condition) && !wrong(before.codes[:k], code.Condition) {
-			r.tellCode(code.Condition, code.Text, medfleet.End)
+			r.tellCode(code.Condition, "", medfleet.End) // under whatever code it began
 		}
 	}
 }

@@ -41,10 +41,10 @@ func TestAStateThatEachMessageRepeatsIsToldWhenItChanges(t *testing.T) {
 	}{
 		{`"low":true,"mode":"RUN","fault":"E17"`, []string{"P-1 battery_low start", "P-1 service_mode end", "P-1 device_failure end", "P-1 battery_fault start E17"}},
 		{`"low":true,"mode":"RUN","fault":"E17"`, nil},
-		{`"low":1,"mode":"SERVICE","fault":"E20"`, []string{"P-1 service_mode start", "P-1 battery_fault end E17", "P-1 device_failure start E20"}},
+		{`"low":1,"mode":"SERVICE","fault":"E20"`, []string{"P-1 service_mode start", "P-1 battery_fault end", "P-1 device_failure start E20"}},
 		{`"low":null,"mode":3,"fault":"E20"`, nil},
 		{`"low":"Quintero","mode":[],"fault":"Quintero"`, nil},
-		{`"low":false,"fault":0`, []string{"P-1 battery_low end", "P-1 device_failure end E20"}},
+		{`"low":false,"fault":0`, []string{"P-1 battery_low end", "P-1 device_failure end"}},
 		{`"low":false,"fault":"0"`, nil},
 	} {
 		got, err := r.Read(message("a/P-1", `{"t":"2026-07-30T14:00:0`+string('0'+rune(i))+`Z",`+step.payload+`}`), received)
@@ -81,11 +81,11 @@ func TestAListOfCodesIsAllThatIsWrongNow(t *testing.T) {
 		{`["E17"]`, []string{"P-1 device_failure end", "P-1 battery_fault start E17"}},
 		{`["E20","E17"]`, []string{"P-1 device_failure start E20"}},
 		{`["E20","E17"]`, nil},
-		{`["E20","E77","Quintero"]`, []string{"P-1 battery_fault end E17", "P-1 unknown_code instant E77"}},
+		{`["E20","E77","Quintero"]`, []string{"P-1 battery_fault end", "P-1 unknown_code instant E77"}},
 		{`["Quintero","E20","E77"]`, nil},
-		{`["0"]`, []string{"P-1 device_failure end E20"}},
+		{`["0"]`, []string{"P-1 device_failure end"}},
 		{`["E17","E17",{},null]`, []string{"P-1 battery_fault start E17"}},
-		{`[]`, []string{"P-1 battery_fault end E17"}},
+		{`[]`, []string{"P-1 battery_fault end"}},
 		{`[]`, nil},
 		{`"E17"`, []string{"P-1 battery_fault start E17"}},
 	} {

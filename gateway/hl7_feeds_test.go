@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"medfleet"
 	"medfleet/gateway/hl7"
 	"medfleet/gateway/mllp"
 	"medfleet/gateway/pcd"
@@ -232,6 +233,31 @@ func TestAMonitorIsAskedOverTheWire(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, monitorEcho+"\r", string(echo), "it is shown that we live")
 	require.Empty(t, e.letters())
+}
+
+func TestWhatAMonitorThatIsAskedListsBecomesEvents(t *testing.T) {
+	c, at := newCentre(t), listen(t)
+	startEdge(t, c, t.TempDir(), func(o *Options) {
+		o.HL7.Senders = []pcd.Sender{{Name: "umec", Identity: "peer", Class: "patient_monitor"}}
+		o.HL7.Poll = []HL7Monitor{{HL7Remote: HL7Remote{Name: "bed-7", Address: at.Addr().String()}}}
+	})
+	s := takeCall(t, at)
+	list := strings.Replace(monitorEcho, "|106|", "|56|", 1) + "\r"
+	told := func(condition string, phase medfleet.Phase) func() bool {
+		return func() bool {
+			for _, line := range c.of(record.Event) {
+				if e := line.Event(); e.Device == "127.0.0.1" && e.Condition == condition && e.Phase == phase {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	s.says(list+"OBX||CE|3||22^Low Battery||||||F|\r", list+"OBX||CE|3||22^Low Battery||||||F|\r")
+	require.Eventually(t, told("battery_low", medfleet.Start), soon, time.Millisecond)
+	require.False(t, told("battery_low", medfleet.End)())
+	s.says(list)
+	require.Eventually(t, told("battery_low", medfleet.End), soon, time.Millisecond)
 }
 
 func TestQueriesAsTheyAreUsed(t *testing.T) {

@@ -82,6 +82,7 @@ func (r *recordReceipt) Wait(ctx context.Context) mllp.Answer {
 		r.h.counts.Kept.Add(1)
 	} else {
 		r.h.made.forget()
+		r.h.mapper.Forget()
 	}
 	return r.after(r.h, err)
 }

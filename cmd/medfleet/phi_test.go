@@ -170,7 +170,7 @@ var rowsOnWire = map[string]*regexp.Regexp{
 
 // shapes are what the words of the allow-list mean, said once more.
 var shapes = map[string]string{
-	"up to 64 letters, digits, blanks and . _ - + /":                                             `^[A-Za-z0-9 ._+/-]{1,64}$`,
+	"up to 64 bytes of letters of any script, digits, blanks and . _ - + /":                      `^[\p{L}0-9 ._+/-]{1,64}$`,
 	"up to 64 letters, digits, blanks and . _ - + / : # ( ), a digit among them, not only zeros": `^[A-Za-z0-9 ._+/:#()-]{1,64}$`,
 	"up to 40 letters, digits, blanks and . _ - + / ( ), beginning with a letter or digit":       `^[A-Za-z0-9][A-Za-z0-9 ._+/()-]{0,39}$`,
 	"up to 32 letters, digits, blanks and . _ - / #":                                             `^[\p{L}0-9 ._/#-]{1,32}$`,

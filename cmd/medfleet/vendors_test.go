@@ -148,6 +148,23 @@ func TestTheReferenceConfigurationReadsEachMakersFeed(t *testing.T) {
 	}
 }
 
+func TestTheReferenceConfigurationReadsWhatAMonitorLists(t *testing.T) {
+	t.Setenv("MEDFLEET_EDGE_1_TOKEN", "0123456789abcdef0123")
+	x, err := newExaminer(parseFlags{config: filepath.Join("..", "..", "deploy", configFile), from: "10.20.7.7"})
+	require.NoError(t, err)
+	const head = `MSH|^~\&|||||||ORU^R01|56|P|2.3.1|` + "\r"
+	list := x.all([]byte(head + "OBX||CE|3||22^Low Battery||||||F|\rOBX||CE|2041^||0^||||||F\r" + head))
+	require.Equal(t, "mindray-asked", list[0].Sender)
+	u := list[0].Devices[0]
+	require.Equal(t, []string{"10.20.7.7", "patient_monitor"}, []string{string(u.Device), string(u.Class)})
+	started := u.Events[len(u.Events)-1]
+	require.Equal(t, []string{"battery_low", "start", "Low_Battery"}, []string{started.Condition, started.Phase, started.Code})
+	require.Contains(t, started.Check, "mains cable and socket")
+	ended := list[1].Devices[0].Events
+	require.Len(t, ended, 1)
+	require.Equal(t, []string{"battery_low", "end"}, []string{ended[0].Condition, ended[0].Phase})
+}
+
 func metricsOf(u examinedUnit) (names []string) {
 	for _, o := range u.Observations {
 		for _, r := range o.Readings {

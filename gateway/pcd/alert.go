@@ -1,6 +1,7 @@
 package pcd
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -207,7 +208,6 @@ func (r *reading) fileEvent(res *Result, a *alert, m meaning, phase medfleet.Pha
 	ev := medfleet.Event{
 		Equipment: r.equipment(v), Condition: m.condition.Name, Kind: m.condition.Kind, Phase: phase, Code: m.code, Text: m.text,
 		Priority: a.priority, Gateway: r.mapper.gateway,
-		ID: r.sieve.hash(max(a.segment, a.last), string(v.id), m.code, string(phase)),
 	}
 	own := a.at
 	if own == 0 {
@@ -218,6 +218,7 @@ func (r *reading) fileEvent(res *Result, a *alert, m meaning, phase medfleet.Pha
 	}
 	at, clamped := medfleet.Believe(own, r.received)
 	ev.Time = at
+	ev.ID = r.sieve.hash(max(a.segment, a.last), string(v.id), m.condition.Name, m.code, string(phase), r.unsent(at))
 	mark := Mark{Clamped: clamped, NotInService: r.debugging || r.devices[a.device].demo}
 	if clamped {
 		mark.DeviceTime = own
@@ -226,6 +227,15 @@ func (r *reading) fileEvent(res *Result, a *alert, m meaning, phase medfleet.Pha
 		mark.Historical = ev.Phase == medfleet.Instant && r.sent.Sub(own) > keptBack
 	}
 	res.Events, res.EventMarks = append(res.Events, ev), append(res.EventMarks, mark)
+}
+
+// unsent tells apart the events of messages that do not say when they were sent,
+// where only the time of the event does.
+func (r *reading) unsent(at medfleet.Millis) string {
+	if r.sent != 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(at), 10)
 }
 
 // left counts an alert that stays behind. The name of an unknown one is only

@@ -192,7 +192,7 @@ var allowed = [places]rule{
 	obxComparator:      {segmentOBX, 5, 1, rowMetric, shapeEqual, forgotten, false, "a structured number must be exact"},
 	obxWord:            {segmentOBX, 5, 1, rowWords, shapeWord, forgotten, false, "states, power source, phase and priority of an alert"},
 	obxWordText:        {segmentOBX, 5, 2, rowWords, shapeWord, forgotten, false, "states, power source, phase and priority of an alert"},
-	obxEventCode:       {segmentOBX, 5, 1, rowCoded, shapeCode, asText, false, "which event it is; only codes of the condition table stay"},
+	obxEventCode:       {segmentOBX, 5, 1, rowCoded | rowListed, shapeCode, asText, false, "which event it is; only codes of the condition table stay, and numbers on a list of technical alarms"},
 	obxEventRefID:      {segmentOBX, 5, 2, rowCoded, shapeRefID, asText, false, "which event it is; only codes of the condition table stay"},
 	obxOtherEventCode:  {segmentOBX, 5, 4, rowCoded, shapeCode, forgotten, false, "which event it is, where the maker's own code stands first"},
 	obxOtherEventRefID: {segmentOBX, 5, 5, rowCoded, shapeRefID, forgotten, false, "which event it is, where the maker's own code stands first"},
@@ -202,7 +202,7 @@ var allowed = [places]rule{
 	obxOtherEventVendorCode: {segmentOBX, 5, 4, rowCoded, shapeVendorCode, asText, false, "a maker's own error code; it stays if the fault table has it, or the device alarms about nobody"},
 	obxOtherEventSystem:     {segmentOBX, 5, 6, rowCoded, shapeSystem, asText, false, "whose code it is"},
 	obxEventWords:           {segmentOBX, 5, 1, rowCoded | rowAlertText | rowVendorAlert, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
-	obxEventName:            {segmentOBX, 5, 2, rowCoded, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
+	obxEventName:            {segmentOBX, 5, 2, rowCoded | rowListed, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
 	obxEventOriginal:        {segmentOBX, 5, 9, rowCoded, shapeMessage, forgotten, false, "a maker's own message; our words for it stay, if the fault table has it"},
 
 	obxIdentity:   {segmentOBX, 5, 1, rowIdentity, shapeIdentity, asText, false, "device identity: system id, serial number, UDI"},

@@ -38,17 +38,19 @@ type Options struct {
 }
 
 // Mapper reads messages. Any number of goroutines may use one, each with a Result
-// of its own: all it remembers is which alerts have begun.
+// of its own: all it remembers is which alerts stand.
 type Mapper struct {
-	profiles *profiles.Set
-	site     string
-	gateway  string
-	senders  []sender
-	terms    termTable
-	units    profiles.Units
-	codes    codeTable
-	lives    *lives
-	open     bool // the sieve lets everything through: the control of its tests
+	profiles       *profiles.Set
+	site           string
+	gateway        string
+	senders        []sender
+	terms          termTable
+	units          profiles.Units
+	codes          codeTable
+	lives          *lives
+	standing       *standing
+	listConditions []*profiles.Condition
+	open           bool // the sieve lets everything through: the control of its tests
 }
 
 // New checks the configuration and gives a Mapper. Errors name every wrong key
@@ -64,6 +66,7 @@ func New(o Options) (*Mapper, error) {
 	return &Mapper{
 		profiles: o.Profiles, site: o.Site, gateway: o.Gateway, senders: senders,
 		terms: newTermTable(), units: profiles.NewUnits(), codes: newCodeTable(o.Profiles), lives: newLives(),
+		standing: new(standing), listConditions: listConditions(o.Profiles),
 	}, nil
 }
 
@@ -82,7 +85,11 @@ func (m *Mapper) Map(res *Result, msg *Message, peer netip.Addr, received medfle
 	}
 	r.walk(res)
 	r.name(res)
-	if !r.presence {
+	switch {
+	case r.presence:
+	case r.listing:
+		r.list(res)
+	default:
 		r.observe(res)
 		r.alert(res)
 	}
@@ -105,6 +112,8 @@ func (r *reading) conclude(res *Result) {
 		res.Verdict, res.Reason = NotUnderstood, r.trouble
 	case len(r.rows) == 0 && res.Dropped.Rows == 0:
 		res.Verdict, res.Reason = NothingForUs, "it has no observations"
+	case r.unchanged:
+		res.Verdict, res.Reason = NothingForUs, "its list of technical alarms says what the one before said"
 	case r.unnamed:
 		res.Verdict, res.Reason = NothingForUs, "a patient's measurements only, by a device without a name: set `identity` for this sender to know when it is in use"
 	case res.Dropped.Values > 0:

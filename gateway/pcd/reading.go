@@ -21,6 +21,8 @@ type reading struct {
 	presence    bool   // the message tells no more than that its devices are there
 	debugging   bool   // MSH-11: the message is not about service
 	unnamed     bool   // there are measurements by a device without a name or a type
+	listing     bool   // the message is a list of all technical alarms that stand
+	unchanged   bool   // and it says what the one before said
 	noZone      bool   // a stamp without zone was read as UTC
 	trouble     string // why something that is for us could not be used
 
@@ -92,6 +94,7 @@ func (r *reading) begin(m *Mapper, msg *Message, peer netip.Addr, received medfl
 	r.mapper, r.peer, r.received = m, peer.Unmap(), received
 	r.sender, r.sent, r.transaction = nil, 0, 0
 	r.presence, r.debugging, r.unnamed, r.noZone, r.trouble = false, false, false, false, ""
+	r.listing, r.unchanged = false, false
 	r.groups, r.devices, r.rows = r.groups[:0], r.devices[:0], r.rows[:0]
 	r.parts, r.rack = r.parts[:0], -1
 	r.tallies, r.alerts = r.tallies[:0], r.alerts[:0]

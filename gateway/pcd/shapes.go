@@ -51,7 +51,7 @@ type form struct {
 
 var shapes = [...]form{
 	shapeAny:       {"anything up to 1024 bytes", false, func(b []byte) bool { return len(b) <= 1024 }},
-	shapeName:      {"up to 64 letters, digits, blanks and . _ - + /", true, isName},
+	shapeName:      {"up to 64 bytes of letters of any script, digits, blanks and . _ - + /", true, isName},
 	shapeIdentity:  {"up to 64 letters, digits, blanks and . _ - + / : # ( ), a digit among them, not only zeros", true, isIdentity},
 	shapeModel:     {"up to 40 letters, digits, blanks and . _ - + / ( ), beginning with a letter or digit", true, isModel},
 	shapePlace:     {"up to 32 letters, digits, blanks and . _ - / #", true, isPlace},

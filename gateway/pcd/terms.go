@@ -35,6 +35,7 @@ const (
 	rowAlertType   // of an alert
 	rowAlertText   // of an alert, in the device's own words
 	rowVendorAlert // an alert under a maker's own coding system: its code is the row's own
+	rowListed      // one of a list of all technical alarms that stand
 	rowMeasurement // a measurement or setting: whether it is there, no more
 
 	rowIdentity  = rowSystemID | rowSerial | rowUDI
@@ -49,7 +50,7 @@ const (
 
 var rowNames = [...]string{
 	"other", "structure", "system id", "serial number", "UDI", "model", "maker", "place", "firmware", "software", "hardware", "metric", "power", "power state", "state",
-	"reason", "event condition", "alarm", "event", "phase", "alarm state", "priority", "alert type", "alert text", "maker's alert", "measurement",
+	"reason", "event condition", "alarm", "event", "phase", "alarm state", "priority", "alert type", "alert text", "maker's alert", "listed alarm", "measurement",
 }
 
 // words lists the kinds for people.

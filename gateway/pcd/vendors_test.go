@@ -371,3 +371,70 @@ func whereabouts(res *Result) (list [][3]string) {
 	}
 	return list
 }
+
+// technical is a monitor's list of its technical alarms.
+func technical(rows ...string) []string {
+	list := []string{`MSH|^~\&|||||||ORU^R01|56|P|2.3.1|`, "PID|||4711||Doe^J", "OBR||||Monitor|||0|"}
+	for _, r := range rows {
+		list = append(list, "OBX||CE|"+r+"||||||F|")
+	}
+	return list
+}
+
+func TestAMonitorsListOfTechnicalAlarms(t *testing.T) {
+	const (
+		low     = "3||22^Low Battery"
+		noLead  = "4||5^ECG Lead Off"
+		noProbe = "2||205^**SpO2 Sensor Off"
+		strange = "3||7031^Quintero rang"
+		state   = "2041^||0^"
+	)
+	m := newMapper(t, Sender{Name: "umec", Identity: "peer", Class: "patient_monitor"})
+	says := func(rows ...string) (list []string) {
+		res := mapOne(t, m, technical(rows...)...)
+		require.Equal(t, medfleet.DeviceID("10.4.7.21"), res.Observations[0].Device, "at least a sign of life")
+		require.NotContains(t, spoken(t, res), "Quintero")
+		for _, e := range res.Events {
+			require.Equal(t, now, e.Time, "it says no time")
+			list = append(list, strings.TrimSpace(e.Condition+" "+string(e.Phase)+" "+e.Priority+" "+e.Code))
+		}
+		if list == nil {
+			require.Equal(t, NothingForUs, res.Verdict)
+			require.Contains(t, res.Reason, "what the one before said")
+		}
+		return list
+	}
+	first := says(low, noLead, state)
+	require.Subset(t, first, []string{"battery_low start low Low_Battery", "sensor start none Lead_Off"})
+	require.Contains(t, first, "battery_fault end", "what else may have ended while nobody listened")
+	require.NotContains(t, first, "battery_low end")
+	require.Empty(t, says(low, noLead, state), "nothing new")
+	require.Equal(t, []string{"sensor start medium Sensor_Off"}, says(low, noLead, noProbe))
+	require.Empty(t, says(low, noProbe), "one of two sensors: the condition lasts")
+	require.Equal(t, []string{"sensor end", "unknown_code instant low MINDRAY:7031"}, says(low, strange))
+	require.Empty(t, says(low, strange), "told once")
+	require.Equal(t, []string{"battery_low end"}, says(state), "nothing stands")
+	require.Equal(t, []string{"battery_low start low Low_Battery"}, says(low))
+	require.Equal(t, []string{"battery_low end"}, says(), "nor on a list without rows")
+
+	says(low)
+	m.Forget()
+	require.Contains(t, says(low), "battery_low start low Low_Battery", "what did not get to the disk is told again")
+	later := mapOne(t, m, technical()...).Events
+	var res Result
+	m.Map(&res, parse(t, message(technical(low)...)), peer, now+60_000)
+	m.Map(&res, parse(t, message(technical()...)), peer, now+120_000)
+	require.NotEqual(t, later[0].ID, res.Events[0].ID, "another end, though the message is the same")
+
+	t.Run("of a sender that is not said to be a monitor", func(t *testing.T) {
+		res := mapOne(t, newMapper(t), technical(low)...)
+		require.Empty(t, res.Events)
+	})
+	t.Run("physiological alarms are the patient's", func(t *testing.T) {
+		list := technical("2|1|10033^**SpO2 TOO HIGH")
+		list[0] = strings.Replace(list[0], "|56|", "|54|", 1)
+		res := mapOne(t, m, list...)
+		require.Empty(t, res.Events)
+		require.Equal(t, NothingForUs, res.Verdict)
+	})
+}

@@ -10,6 +10,7 @@ import (
 // them, what names those, and which rows belong to whom.
 func (r *reading) walk(res *Result) {
 	unit, bed, last := "", "", segmentMSH
+	r.listing = r.isList()
 	for i := range r.sieve.count() {
 		kind := r.sieve.kind(i)
 		switch kind {
@@ -37,6 +38,9 @@ func (r *reading) walk(res *Result) {
 			last = kind
 		}
 	}
+	if r.listing && len(r.devices) == 0 {
+		r.listEmpty()
+	}
 }
 
 // looseKind is the kind of rows before any OBR.
@@ -57,6 +61,10 @@ func (r *reading) reportTime(i int) medfleet.Millis {
 // observation files an OBX under its device.
 func (r *reading) observation(res *Result, i int) {
 	g := len(r.groups) - 1
+	if r.listing {
+		r.listRow(i, g)
+		return
+	}
 	if r.groups[g].kind == skippedGroup {
 		res.Dropped.Rows++
 		return
@@ -106,11 +114,7 @@ func (r *reading) samples(i int) bool {
 // a number from a sender that is configured to be a monitor and speaks no IHE
 // profile, in a message of measurements.
 func (r *reading) numeric(i int) bool {
-	if r.transaction != unprofiled || r.sender.profile == nil || r.limits() || string(r.sieve.get(i, obxType)) != "NM" {
-		return false
-	}
-	_, ok := r.sender.profile.Metric(metricMonitoring)
-	return ok
+	return r.monitor() && !r.limits() && string(r.sieve.get(i, obxType)) == "NM"
 }
 
 // limits says that the message is one of a bedside monitor's own kinds that holds

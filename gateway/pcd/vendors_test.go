@@ -438,3 +438,25 @@ func TestAMonitorsListOfTechnicalAlarms(t *testing.T) {
 		require.Equal(t, NothingForUs, res.Verdict)
 	})
 }
+
+func TestPumpHeadsInAFrameAreItsParts(t *testing.T) {
+	frame := func(headName, headSerial string) *Result {
+		return mapOne(t, newMapper(t), header("R01", "ORU_R01", "1.1.1"),
+			"OBR|1|1|1|182777000^monitoring of patient^SCT|||20260314102650+0100",
+			"OBX|1||69985^MDC_DEV_PUMP_INFUS_MDS^MDC|1.0.0.0|||||||X|||||||FRAME-1",
+			"OBX|2||70050^MDC_DEV_PUMP_INFUS_LVP_VMD^MDC|1.1.0.0|||||||X|||||||"+headName,
+			"OBX|3|ST|531972^MDC_ID_PROD_SPEC_SERIAL^MDC|1.1.0.1|"+headSerial+"||||||R",
+			"OBX|4|CWE|158005^MDC_PUMP_CURRENT_DELIVERY_STATUS^MDC|1.1.1.1|^pump-delivery-status-delivering||||||R")
+	}
+	res := frame("HEAD-7", "SN-7")
+	require.Len(t, res.Attachments, 1)
+	require.Equal(t, []any{medfleet.DeviceID("HEAD-7"), medfleet.DeviceID("FRAME-1"), "1"}, []any{res.Attachments[0].Part, res.Attachments[0].Parent, res.Attachments[0].Slot})
+	require.Empty(t, res.Identities, "its serial number is not the frame's")
+	require.Equal(t, state(t, "infusion_pump", "infusing"), readings(res.Observations[0])["state"], "the frame is in use as any of its heads is")
+
+	for _, name := range []string{"", "FRAME-1"} {
+		res := frame(name, "SN-1")
+		require.Empty(t, res.Attachments, "a pump of one piece")
+		require.Equal(t, "SN-1", res.Identities[0].Serial)
+	}
+}

@@ -175,21 +175,28 @@ func (r *reading) nameByOwnRow(v *device, i int) {
 }
 
 // enter notes the module that the following rows belong to: it has a serial
-// number and a model of its own, which are not the device's. Where the device's
-// row does not tell the type, a module's may.
+// number and a model of its own, which are not the device's. One whose type has a
+// profile is the device itself, unless it has another name: a pump's head in a
+// frame. Where the device's row does not tell the type, a module's may.
 func (r *reading) enter(d, i int, sub subject, at path) {
 	if r.housed(d, i, sub, at) {
 		return
 	}
 	v := &r.devices[d]
 	v.module, v.part, v.object = 0, -1, strings.HasPrefix(sub.refid, objectPrefix)
-	if sub.profile == nil {
+	if sub.profile == nil || r.ownName(v, i) {
 		v.module = at.numbers[1]
 		v.part = r.addPart(d, i, sub, at)
 	}
 	if v.profile == nil && sub.profile != nil {
 		v.profile = sub.profile
 	}
+}
+
+// ownName says that a module's row has a name other than its device's.
+func (r *reading) ownName(v *device, i int) bool {
+	name := r.sieve.text(i, obxInstance)
+	return name != "" && v.names[fromInstance] != "" && name != v.names[fromInstance]
 }
 
 // describe takes from a row what it tells about the device itself.

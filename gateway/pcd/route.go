@@ -9,7 +9,9 @@ type transaction uint8
 const (
 	unprofiled         transaction = 0  // ORU without a profile: read like PCD-01
 	communicateData    transaction = 1  // PCD-01
+	infusionOrder      transaction = 3  // PCD-03
 	reportAlert        transaction = 4  // PCD-04
+	implantedDevice    transaction = 9  // PCD-09
 	infusionEvent      transaction = 10 // PCD-10
 	deviceManagement   transaction = 15 // PCD-15
 	locationObservable transaction = 16 // PCD-16
@@ -36,11 +38,7 @@ func (r *reading) route(res *Result) bool {
 		r.debugging = true // SDPi: a device in demo, service or maintenance mode
 	}
 	r.transaction = r.profile()
-	switch r.transaction {
-	case unprofiled, communicateData, reportAlert, infusionEvent, deviceManagement, locationObservable:
-		return true
-	}
-	r.presence = true // of an implanted device, an infusion order: no more than that the sender's device was heard
+	r.presence = r.transaction == infusionOrder || r.transaction == implantedDevice // no more than that the sender's device was heard
 	return true
 }
 
@@ -78,7 +76,7 @@ func (r *reading) clock(res *Result) {
 }
 
 // profile reads the message profile: MSH-21, or MSH-20 where one maker puts it,
-// all repetitions. Without one the trigger event decides.
+// all repetitions. Without one that we know the trigger event decides.
 func (r *reading) profile() transaction {
 	const repetitions = 4
 	for _, p := range [...]place{mshProfile, mshProfileEarly, mshProfileName} {
@@ -111,8 +109,11 @@ func transactionOf(oid []byte) (transaction, bool) {
 		}
 		number, _ = bytes.CutSuffix(number, []byte(".1"))
 	}
-	n := decimal(number)
-	return transaction(n), n > 0 && n < 100
+	switch n := decimal(number); n {
+	case 1, 3, 4, 9, 10, 15, 16:
+		return transaction(n), true
+	}
+	return 0, false
 }
 
 // groupKindOf reads OBR-4.

@@ -29,6 +29,7 @@ func TestVerdicts(t *testing.T) {
 		"a report of the older profile form": {oid("4.1"), Understood, ""},
 		"device management":                  {oid("1.15.1"), Understood, ""},
 		"location":                           {oid("4.16"), Understood, ""},
+		"a profile that we do not know":      {oid("4.77"), Understood, ""},
 		"an infusion order":                  {oid("4.3"), NothingForUs, "IHE profile"},
 		"an implanted device":                {oid("1.9.1"), NothingForUs, "IHE profile"},
 		"a profile of somebody else":         {append([]string{strings.Replace(pumpReport()[0], "19376.1.6.1.1.1", "19376.1.3.9", 1)}, pumpReport()[1:]...), Understood, ""},
@@ -63,6 +64,7 @@ func TestWhereTheProfileStands(t *testing.T) {
 		"with a blank":                   "|||IHE_PCD_ACM_001^IHE PCD^ 1.3.6.1.4.1.19376.1.6.4.4 ^ISO",
 		"one field early":                "||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.4.4^ISO",
 		"the second of two":              "|||X^Y^1.2.3^ISO~IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.4.4^ISO",
+		"one that we do not know":        "|||X^IHE PCD^1.3.6.1.4.1.19376.1.6.4.77^ISO",
 		"nowhere, told by the trigger":   "",
 		"nowhere, and the group says it": "#",
 	} {

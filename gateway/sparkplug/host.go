@@ -178,7 +178,8 @@ func (h *Host) node(id Node) (*node, error) {
 	return n, nil
 }
 
-// Due gives when Tick has something to do next; it is never later than in sweepTime.
+// Due gives when Tick has something to do next; it is never before now, nor later than
+// in sweepTime.
 func (h *Host) Due(now time.Time) time.Time {
 	due := now.Add(sweepTime)
 	if !h.sweep.IsZero() && h.sweep.Before(due) {
@@ -192,7 +193,10 @@ func (h *Host) Due(now time.Time) time.Time {
 	if at == first.ask && at.Before(h.pace) {
 		at = h.pace
 	}
-	if at.Before(due) {
+	switch {
+	case at.Before(now):
+		return now
+	case at.Before(due):
 		return at
 	}
 	return due
@@ -241,12 +245,19 @@ func (h *Host) signs(said *Said, now time.Time) {
 	}
 }
 
-// Cut is told that the connection to the broker is lost: what came since is missing,
-// so that nothing is current until it is born anew.
+// Cut is told that the connection to the broker is lost: what comes until there is
+// another one is missing, so that nothing is current until it is born anew. Whoever
+// was there is asked on the next one, though it may have nothing to say; that the
+// connection was lost is not held against it.
 func (h *Host) Cut() {
 	for _, n := range h.order {
+		there := n.born || !n.ask.IsZero()
 		n.unborn()
-		n.answered()
+		n.rebirth = rebirth{}
+		if there {
+			n.ask = soonest
+		}
+		n.schedule()
 	}
 }
 

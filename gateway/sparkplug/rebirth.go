@@ -19,6 +19,9 @@ const (
 	askPace  = 20 * time.Millisecond
 )
 
+// soonest is a time to ask a node at that is always over.
+var soonest = time.Unix(0, 0)
+
 // rebirth is when a node may be asked for its birth.
 type rebirth struct {
 	asked time.Time     // last

@@ -132,9 +132,31 @@ func TestANodeIsAskedForARebirthEverLessOften(t *testing.T) {
 	}
 	w.born()
 	w.pass(3 * time.Hour)
-	w.host.Cut()
-	w.take(w.node.Data(w.pump))
+	w.host.NotKept(&w.said, []Node{bed7}, w.now)
 	require.Len(t, w.said.Ask, 1, "after a good time it is asked at once again")
+}
+
+func TestWhoeverWasThereIsAskedWhenTheBrokerIsFoundAgain(t *testing.T) {
+	w := newWard(t)
+	gone := edgenode.New("ICU", "bed8")
+	gone.Connect()
+	w.take(gone.Births()...)
+	w.take(gone.Death())
+	w.born()
+	for range 5 { // often: the network is not the node's fault
+		w.host.Cut()
+		require.Equal(t, []Node{bed7}, w.pass(time.Second).Ask, "though it has nothing to say; and nobody who is gone")
+		w.take(w.node.Data(w.pump))
+		require.Empty(t, w.said.Ask, "once")
+		w.born()
+		w.says("battery_charge", 71)
+	}
+	w.host.Cut()
+	require.Len(t, w.pass(time.Second).Ask, 1)
+	w.host.Cut()
+	require.Empty(t, w.pass(time.Hour).Ask, "one that did not answer may not be there any more")
+	w.take(w.node.Data(w.pump))
+	require.Len(t, w.said.Ask, 1, "until it speaks")
 }
 
 func TestManyNodesAreNotAskedAllAtOnce(t *testing.T) {

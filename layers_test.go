@@ -68,7 +68,7 @@ var testArrows = map[string][]string{
 	"gateway":                {"gateway/...", "simulators/edgenode", "spool/memfile"},
 	"gateway/mqtt":           {"gateway/mqtt", "gateway/tlsfiles/tlstest"},
 	"gateway/tlsfiles":       {"gateway/tlsfiles/tlstest"},
-	"gateway/sparkplug":      {"simulators/edgenode"},
+	"gateway/sparkplug":      {"gateway/tlsfiles/tlstest", "simulators/edgenode"},
 	"gateway/uplink":         {"gateway/uplink"},
 	"collector":              {"collector/...", "spool/memfile"},
 	"collector/ingest":       {"spool"},

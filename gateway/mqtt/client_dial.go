@@ -92,7 +92,10 @@ func (d *Dialer) remedy(err error) string {
 	case errors.As(err, &op) && op.Op == "remote error":
 		return "the broker ended the TLS handshake: set " + section + ".cert_file and key_file to a certificate that it knows"
 	}
-	if d.server.tls && d.server.config.CertFile == "" {
+	if d.server.tls && d.server.config.CertFile != "" { // its word about our certificate may be lost with the connection
+		return "look whether the broker runs, whether " + section + ".url is right, and whether it knows the certificate of " + section + ".cert_file and key_file"
+	}
+	if d.server.tls {
 		return "look whether the broker runs, and whether it asks for a certificate of ours: that is " + section + ".cert_file and key_file"
 	}
 	return "look whether the broker runs, whether " + section + ".url is right, and whether the network lets us through"

@@ -98,7 +98,7 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 	}{
 		"right":                 {"localhost", ours, ours, ""},
 		"no certificate":        {"localhost", ours, nil, "gateway.mqtt.brokers.cert_file and key_file"},
-		"another's certificate": {"localhost", ours, other, "connect to MQTT broker localhost"},
+		"another's certificate": {"localhost", ours, other, "gateway.mqtt.brokers.cert_file and key_file"},
 		"another's broker":      {"localhost", other, ours, "set gateway.mqtt.brokers.ca_file to the authority that signed"},
 		"another name":          {"broker.example", ours, ours, "let gateway.mqtt.brokers.url name the broker as its certificate does"},
 	} {

@@ -38,6 +38,7 @@ type Options struct {
 	Client   *http.Client
 	Log      *slog.Logger
 	Fault    func(Custody) Custody // a fault between adapters and spools, for tests; nil is none
+	Retry    time.Duration         // how long until a Sparkplug broker is called again, for tests; 0 is from 1 s to a minute
 }
 
 // Gateway is one edge gateway. New opens its spools, Run works until its context

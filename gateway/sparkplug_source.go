@@ -55,13 +55,13 @@ func (g *Gateway) buildSparkplug(o Options) error {
 	for _, config := range o.MQTT.Sparkplug {
 		feed := feedName("sparkplug " + config.Name)
 		c, err := sparkplug.NewClient(sparkplug.ClientOptions{
-			Config: config, Profiles: o.Profiles, Gateway: o.ID, Site: o.Site, Log: o.Log,
+			Config: config, Profiles: o.Profiles, Gateway: o.ID, Site: o.Site, Log: o.Log, RetryMin: o.Retry, RetryMax: o.Retry,
 			Taker: &sparkplugKeeper{keeper: g.keeper, feed: feed, dead: g.dead, counts: &g.counts, key: rand.Uint64()},
 		})
 		if err != nil {
 			return err
 		}
-		g.sparkplug = append(g.sparkplug, SparkplugFeed{config.Name, c.Counts(), c.Nodes()})
+		g.sparkplug = append(g.sparkplug, SparkplugFeed{feed, c.Counts(), c.Nodes()})
 		g.sources = append(g.sources, source{name: feed, run: c.Run, up: c.Up, heard: c.Heard, messages: c.Counts().Messages.Load})
 	}
 	return nil

@@ -40,8 +40,8 @@ func newGateway() *cobra.Command {
 // errNoGateway says that the file has no section for what is to be run.
 var errNoGateway = errors.New("the configuration has no section gateway: add one, or run medfleet collector")
 
-// runGateway runs until ctx ends. fault is for tests, nil else.
-func runGateway(ctx context.Context, f *file, fault func(gateway.Custody) gateway.Custody, stderr io.Writer) (err error) {
+// runGateway runs until ctx ends. change is for tests, nil else.
+func runGateway(ctx context.Context, f *file, change func(*gateway.Options), stderr io.Writer) (err error) {
 	config, err := f.gateway()
 	if err != nil {
 		return f.source.wrong(err)
@@ -56,7 +56,10 @@ func runGateway(ctx context.Context, f *file, fault func(gateway.Custody) gatewa
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	o := gateway.Options{Config: config, Profiles: set, Log: log, Fault: fault}
+	o := gateway.Options{Config: config, Profiles: set, Log: log}
+	if change != nil {
+		change(&o)
+	}
 	e, err := openEdge(ctx, o, keys{"gateway.mqtt.listen", "gateway.hl7.listen"})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -120,7 +121,7 @@ func (h *hospital) journal() string { return filepath.Join(h.folder, "center", "
 
 // arguments calls the program as a user does; the faulty one is simpler.
 func arguments(mode, command, config string) []string {
-	if mode == withFault {
+	if mode == withFault || mode == inAHurry {
 		return []string{command, config}
 	}
 	return []string{command, "--config.file", config}
@@ -128,13 +129,20 @@ func arguments(mode, command, config string) []string {
 
 func (h *hospital) writeConfig(t *testing.T, name, mqtt, hl7 string) {
 	t.Helper()
+	h.write(t, name, fmt.Sprintf(`listen: "%s"`, mqtt), fmt.Sprintf(`hl7: {listen: "%s"}`, hl7))
+}
+
+// write writes a configuration with what devices speak to: the keys of mqtt, and lines
+// of the gateway beside.
+func (h *hospital) write(t *testing.T, name, mqtt string, beside ...string) {
+	t.Helper()
 	text := fmt.Sprintf(`
 gateway:
   id: edge-1
   site: north
   data_dir: %[1]s/edge
-  mqtt: {listen: "%[2]s"}
-  hl7: {listen: "%[3]s"}
+  mqtt: {%[2]s}
+  %[3]s
   uplink: {url: "http://%[6]s", token: "0123456789abcdef-edge-1"}
   metrics: {listen: "%[5]s"}
 collector:
@@ -144,7 +152,7 @@ collector:
 api:
   listen: "%[4]s"
   gateways: [{name: edge-1, token: "0123456789abcdef-edge-1"}]
-`, h.folder, mqtt, hl7, h.web, h.edgeMetrics, h.toCollector.address())
+`, h.folder, mqtt, strings.Join(beside, "\n  "), h.web, h.edgeMetrics, h.toCollector.address())
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 }
 
@@ -272,14 +280,30 @@ func metric(address, name string) string {
 // readJournal reads the collector's journal from its beginning.
 func (h *hospital) readJournal(t *testing.T) (points map[key]int, doubled int) {
 	t.Helper()
+	points = map[key]int{}
+	sequences := map[string]int{}
+	decoder, line := record.NewDecoder(), record.Line{}
+	h.eachRecord(t, func(e *record.Envelope) {
+		name := fmt.Sprintf("%s/%s/%x/%d", e.Gateway, e.Stream, e.Epoch, e.Sequence)
+		if sequences[name]++; sequences[name] > 1 {
+			doubled++
+		}
+		if e.Kind == record.Observation {
+			require.NoError(t, decoder.Decode(e.Line, &line))
+			points[key{medfleet.DeviceID(line.Tag("device")), line.Time}]++
+		}
+	})
+	return points, doubled
+}
+
+// eachRecord calls see with each record in the journal that is a gateway's.
+func (h *hospital) eachRecord(t *testing.T, see func(e *record.Envelope)) {
+	t.Helper()
 	log, err := spool.Open(h.journal(), spool.Options{})
 	require.NoError(t, err)
 	defer log.Close()
 	reader, err := log.Reader(auditor)
 	require.NoError(t, err)
-	points = map[key]int{}
-	sequences := map[string]int{}
-	decoder, line := record.NewDecoder(), record.Line{}
 	for at, newest := uint64(0), log.Stats().Newest; at < newest; {
 		records, gap, err := reader.Read(t.Context(), 1000, 1<<20)
 		require.NoError(t, err)
@@ -288,20 +312,11 @@ func (h *hospital) readJournal(t *testing.T) (points map[key]int, doubled int) {
 			at = r.Sequence
 			e, err := record.Parse(r.Payload)
 			require.NoError(t, err)
-			if len(e.Gateway) == 0 {
-				continue
-			}
-			name := fmt.Sprintf("%s/%s/%x/%d", e.Gateway, e.Stream, e.Epoch, e.Sequence)
-			if sequences[name]++; sequences[name] > 1 {
-				doubled++
-			}
-			if e.Kind == record.Observation {
-				require.NoError(t, decoder.Decode(e.Line, &line))
-				points[key{medfleet.DeviceID(line.Tag("device")), line.Time}]++
+			if len(e.Gateway) > 0 {
+				see(&e)
 			}
 		}
 	}
-	return points, doubled
 }
 
 // readEvents reads the table of events, but for those that a broker tells of a

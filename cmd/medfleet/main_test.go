@@ -15,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"medfleet/gateway"
 )
 
 // The test binary is the program under test as well: started again with asProgram
@@ -22,6 +24,7 @@ import (
 const (
 	asProgram  = "MEDFLEET_TEST_RUN"
 	withFault  = "MEDFLEET_TEST_FAULT" // acknowledge before appending: the control of the kill tests
+	inAHurry   = "MEDFLEET_TEST_HURRY" // a gateway that calls a broker again at once
 	configFile = "medfleet.yaml"
 
 	// otherProgram names a medfleet to run instead of the test binary, which holds
@@ -37,6 +40,8 @@ func TestMain(m *testing.M) {
 		os.Exit(runFloor())
 	case withFault:
 		os.Exit(runFaulty())
+	case inAHurry:
+		os.Exit(runHurried())
 	default:
 		main()
 	}
@@ -48,9 +53,24 @@ func runFaulty() int {
 	defer stop()
 	f, err := readFile(os.Args[2])
 	if err == nil && os.Args[1] == "gateway" {
-		err = runGateway(ctx, f, hastyCustody, os.Stderr)
+		err = runGateway(ctx, f, func(o *gateway.Options) { o.Fault = hastyCustody }, os.Stderr)
 	} else if err == nil {
 		err = runCollector(ctx, f, hastyJournal, os.Stdout, os.Stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// runHurried runs a gateway that waits for nothing when it has lost its broker.
+func runHurried() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	f, err := readFile(os.Args[2])
+	if err == nil {
+		err = runGateway(ctx, f, func(o *gateway.Options) { o.Retry = 50 * time.Millisecond }, os.Stderr)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

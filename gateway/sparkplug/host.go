@@ -248,13 +248,12 @@ func (h *Host) signs(said *Said, now time.Time) {
 // Cut is told that the connection to the broker is lost: what comes until there is
 // another one is missing, so that nothing is current until it is born anew. Whoever
 // was there is asked on the next one, though it may have nothing to say; that the
-// connection was lost is not held against it.
+// connection was lost, perhaps before it could answer, is not held against it.
 func (h *Host) Cut() {
 	for _, n := range h.order {
-		there := n.born || !n.ask.IsZero()
 		n.unborn()
 		n.rebirth = rebirth{}
-		if there {
+		if !n.gone {
 			n.ask = soonest
 		}
 		n.schedule()

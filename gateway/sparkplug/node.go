@@ -18,6 +18,7 @@ type node struct {
 	speakers []*speaker // all of them, in the order in which they came
 
 	born       bool  // its birth is known and no message is missing since
+	gone       bool  // its death was told, and no birth since
 	next       uint8 // sequence number
 	session    uint64
 	hasSession bool
@@ -180,6 +181,7 @@ func (n *node) birth(said *Said, m held) error {
 	n.host.counts.Births.Add(1)
 	n.host.counts.Lost.Add(uint64(len(n.held)))
 	n.unborn()
+	n.gone = false
 	n.born, n.next = true, uint8(m.payload.GetSeq())+1
 	n.session, n.hasSession = bdSeq(m.payload)
 	n.answered()
@@ -243,6 +245,7 @@ func (n *node) death(said *Said, m held) {
 	n.host.counts.Deaths.Add(1)
 	n.host.counts.Lost.Add(uint64(len(n.held)))
 	n.unborn()
+	n.gone = true
 	n.answered()
 	for _, s := range n.speakers {
 		s.gone(said, m.at)

@@ -40,6 +40,7 @@ type examined struct {
 	Devices      []examinedUnit `json:"devices,omitempty"`
 	Left         leftBehind     `json:"left_behind"`
 	Unknown      []string       `json:"unknown_codes,omitempty"`
+	Refused      []pcd.Refusal  `json:"refused,omitempty"`
 	Notes        []string       `json:"notes,omitempty"`
 	Answer       string         `json:"answer,omitempty"`
 	AnswerReason string         `json:"answer_reason"`
@@ -158,6 +159,7 @@ func (x *examiner) examine(e *examined, m *hl7.Message, broken error) {
 		e.Devices = x.devices(r, &said)
 		e.Left = leftBehind{said.LeftSegments, said.LeftRows, said.LeftFields, r.Dropped.Alerts, r.Dropped.Values, r.Dropped.Devices, r.Dropped.OddCodes}
 		e.Unknown = append(e.Unknown, r.Dropped.Unknown...)
+		e.Refused = append(e.Refused, r.Dropped.Refused...)
 		if r.NoZone {
 			e.Notes = append(e.Notes, "its times have no zone and were read as UTC: set time_zone for this sender")
 		}

@@ -233,12 +233,15 @@ func (s *sheet) left(e *examined) {
 	s.wrapped("  rows", names(l.Rows))
 	s.wrapped("  fields", names(l.Fields))
 	for _, c := range []pcd.Count{
-		{Name: "alerts that are not about equipment", Count: l.Alerts}, {Name: "values that cannot be right", Count: l.Values},
+		{Name: "alerts that are not about equipment", Count: l.Alerts},
 		{Name: "devices without a name or profile", Count: l.Devices}, {Name: "odd event codes, whose meaning no source tells", Count: l.OddCodes},
 	} {
 		if c.Count > 0 {
 			s.line("", "%d %s", c.Count, c.Name)
 		}
+	}
+	for i, refused := range e.Refused {
+		s.line([...]string{"refused", ""}[min(i, 1)], "%s: %s", refused.Code, refused.Why)
 	}
 	s.wrapped("not known", e.Unknown)
 }

@@ -41,7 +41,7 @@ func (r *reading) observe(res *Result) {
 			continue
 		}
 		if !r.take(&res.Observations[v.observed], v, row) {
-			res.Dropped.Values++
+			r.refuse(res, v, row)
 		}
 	}
 	for i := range r.tallies {

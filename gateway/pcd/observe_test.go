@@ -291,10 +291,22 @@ func TestAValueThatCannotBeUsedIsSaidToBeThat(t *testing.T) {
 	row := func(value, unit string) []string {
 		return append(report("P1")[:3], "OBX|2|NM|67996^MDC_ATTR_VAL_BATT_CHARGE^MDC|1.0.0.5|"+value+"|"+unit+"|||||R")
 	}
-	for name, m := range map[string][]string{
-		"no unit": row("87", ""), "another unit": row("87", "266016^MDC_DIM_MMHG^MDC"), "no number": row("-?-", "%"), "too much": row("400", "%"),
+	const battery = "67996^MDC_ATTR_VAL_BATT_CHARGE"
+	other := func(rest string) []string { return append(report("P1")[:3], "OBX|2|"+rest+"|||||R") }
+	for name, c := range map[string]struct {
+		message   []string
+		code, why string
+	}{
+		"no unit":          {row("87", ""), battery, refusedUnit},
+		"an unknown unit":  {row("87", "266016^MDC_DIM_MMHG^MDC"), battery, refusedUnits},
+		"another unit":     {row("87", "264384^MDC_DIM_HR^MDC"), battery, refusedOther},
+		"no number":        {row("-?-", "%"), battery, refusedNumber},
+		"a filler":         {row("32767", "%"), battery, refusedNumber},
+		"too much":         {row("400", "%"), battery, refusedValue},
+		"an unknown state": {other("CWE|158005^MDC_PUMP_CURRENT_DELIVERY_STATUS^MDC|1.1.1.1|^pump-delivery-status-dreaming|"), "158005^MDC_PUMP_CURRENT_DELIVERY_STATUS", refusedWord},
 	} {
-		res := mapOne(t, newMapper(t), m...)
+		res := mapOne(t, newMapper(t), c.message...)
+		require.Equal(t, []Refusal{{c.code, c.why}}, res.Dropped.Refused, name)
 		require.Equal(t, NothingForUs, res.Verdict, name)
 		require.Equal(t, 1, res.Dropped.Values, name)
 		require.Contains(t, res.Reason, "no value about equipment could be used", name)

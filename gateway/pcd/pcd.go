@@ -118,6 +118,10 @@ func (r *reading) conclude(res *Result) {
 		res.Verdict, res.Reason = NothingForUs, "a patient's measurements only, by a device without a name: set `identity` for this sender to know when it is in use"
 	case res.Dropped.Values > 0:
 		res.Verdict, res.Reason = NothingForUs, noValue
+	case res.Dropped.OddCodes > 0:
+		res.Verdict, res.Reason = NothingForUs, "an odd event code, whose meaning no source tells: it is counted, and raises nothing"
+	case res.Dropped.Alerts > 0 && len(res.Dropped.Unknown) > 0:
+		res.Verdict, res.Reason = NothingForUs, "an alert under a code that no table knows: it is counted, and raises nothing"
 	default:
 		res.Verdict, res.Reason = NothingForUs, "nothing in it is about equipment"
 	}

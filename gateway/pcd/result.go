@@ -49,6 +49,8 @@ type Dropped struct {
 	Alerts   int // alerts that are not about equipment, or whose code nobody knows
 	OddCodes int // odd event codes: no source says what they mean, so they never raise anything
 
+	// Refused are the rows of Values, each with its reason; at most MaxUnknown.
+	Refused []Refusal
 	// Unknown are codes about equipment that no profile knows, as
 	// number^REFID, for the counter; at most MaxUnknown.
 	Unknown []string
@@ -123,7 +125,7 @@ func (res *Result) Reset() {
 	res.Identities = res.Identities[:0]
 	res.Sent, res.NoZone, res.Sender = 0, false, nil
 	res.Skew, res.SkewKnown = 0, false
-	res.Dropped = Dropped{Unknown: res.Dropped.Unknown[:0]}
+	res.Dropped = Dropped{Unknown: res.Dropped.Unknown[:0], Refused: res.Dropped.Refused[:0]}
 }
 
 // addObservation appends an observation and keeps the memory for readings that

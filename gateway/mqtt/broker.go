@@ -19,6 +19,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"medfleet"
+	"medfleet/gateway/mqtt/wire"
 )
 
 // Limits bound what devices can ask of the broker. A device sends small messages
@@ -238,7 +239,7 @@ func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, 
 	g, qos := cl.Net.Conn.(*gate), pk.FixedHeader.Qos
 	var ack []byte
 	if qos == 1 {
-		ack = appendPuback(make([]byte, 0, pubackBytes), pk.PacketID)
+		ack = wire.AppendAnswer(make([]byte, 0, wire.AnswerBytes), packets.Puback, pk.PacketID)
 	}
 	g.take(cl, h.broker.hand(pk), ack)
 	if qos == 2 || h.broker.due.Load() > maxDue {

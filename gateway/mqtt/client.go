@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,9 +14,10 @@ import (
 	"medfleet"
 )
 
-// Taker takes custody of messages in groups: Take is called for each in the order
-// in which the broker sent them, then the receipts are waited for. Take must not
-// block on a disk, and does not use m once it has returned.
+// Taker takes custody of messages: Take is called for each in the order in which
+// the broker sent them, and the receipts are waited for in that order, those of what
+// came together together. Take must not block on a disk, and does not use m once it
+// has returned.
 type Taker interface {
 	Take(m Message, received medfleet.Millis) Receipt
 }
@@ -136,48 +136,10 @@ func (c *Client) state(err error) {
 // Run takes messages until ctx ends, over as many connections as it takes, and
 // returns nil when everything it started has ended.
 func (c *Client) Run(ctx context.Context) error {
-	wait := backoff{least: c.options.RetryMin, most: c.options.RetryMax}
-	for {
-		began := time.Now()
-		err := c.connection(ctx)
-		if ctx.Err() != nil {
-			c.state(ctx.Err())
-			return nil
-		}
+	Again(ctx, c.options.RetryMin, c.options.RetryMax, c.connection, func(err error, pause time.Duration) {
 		c.state(err)
-		// A connection that did not last is no success: a client whose name another
-		// one uses would else disturb that one each second.
-		if time.Since(began) >= c.options.RetryMax {
-			wait.reset()
-		}
-		pause := wait.next()
 		c.options.Log.Warn("no messages from the MQTT broker", "broker", c.options.Feed(), "error", err, "again_in", pause)
-		if !sleep(ctx, pause) {
-			c.state(ctx.Err())
-			return nil
-		}
-	}
-}
-
-// backoff gives waits that double up to a bound. Half of each is drawn, so that
-// gateways which lost the same broker do not come back as one.
-type backoff struct{ least, most, last time.Duration }
-
-func (b *backoff) next() time.Duration {
-	b.last = min(max(2*b.last, b.least), b.most)
-	return b.last/2 + rand.N(b.last/2+1)
-}
-
-func (b *backoff) reset() { b.last = 0 }
-
-// sleep reports whether the time passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
+	})
+	c.state(ctx.Err())
+	return nil
 }

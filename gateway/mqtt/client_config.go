@@ -73,15 +73,11 @@ func feedName(s string) bool {
 }
 
 // filters gives what to subscribe to and with which QoS.
-func (c *ClientConfig) filters() map[string]byte {
+func (c *ClientConfig) filters() []Filter {
 	if len(c.Subscribe) == 0 {
-		return map[string]byte{Subscription: 1}
+		return []Filter{{Topic: Subscription, QoS: 1}}
 	}
-	filters := map[string]byte{}
-	for _, f := range c.Subscribe {
-		filters[f.Topic] = f.QoS
-	}
-	return filters
+	return c.Subscribe
 }
 
 // validFilter holds a filter against MQTT 3.1.1, 4.7.1.

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"medfleet/gateway/mqtt/wire"
 )
 
-// connectTime bounds a connection's making, up to the broker's CONNACK.
+// connectTime bounds a connection's making, up to the end of the TLS handshake.
 const connectTime = 10 * time.Second
 
 // Dialer opens connections to one broker, over TLS where its address says so.
@@ -65,8 +67,59 @@ func (d *Dialer) Dial(ctx context.Context) (net.Conn, error) {
 	return secure, nil
 }
 
+// Connect opens a connection and is let in: hello says what is more than our name
+// and password. Messages over most bytes come without their payload.
+func (d *Dialer) Connect(ctx context.Context, hello *packets.ConnectPacket, most int) (*wire.Conn, error) {
+	conn, err := d.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config := &d.server.config
+	hello.ClientIdentifier = config.ClientID
+	hello.UsernameFlag, hello.Username = config.User != "", config.User
+	hello.PasswordFlag, hello.Password = config.Password != "", []byte(config.Password)
+	c := wire.NewConn(conn, most)
+	release := context.AfterFunc(ctx, func() { c.Cut(context.Cause(ctx)) })
+	err = c.Open(hello)
+	if !release() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		c.Cut(err)
+		return nil, d.Explain(err)
+	}
+	return c, nil
+}
+
+// Subscribe asks for messages: one SUBSCRIBE (MQTT 3.1.1, 3.8), with identifier 1.
+func (d *Dialer) Subscribe(c *wire.Conn, filters []Filter) error {
+	ask := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+	ask.MessageID = 1
+	for _, f := range filters {
+		ask.Topics, ask.Qoss = append(ask.Topics, f.Topic), append(ask.Qoss, f.QoS)
+	}
+	return c.Send(ask)
+}
+
+// Granted holds the broker's answer (3.9.3) against what was asked for: with QoS 0 it
+// would keep nothing for us, which is right only where we asked for it.
+func (d *Dialer) Granted(codes []byte, filters []Filter) error {
+	if len(codes) > len(filters) {
+		return wire.ErrMalformed
+	}
+	for i, f := range filters {
+		switch {
+		case i >= len(codes) || codes[i] >= 0x80:
+			return fmt.Errorf("%s refused: let the broker's access list allow %q to read it", f.Topic, d.server.config.ClientID)
+		case codes[i] == 0 && f.QoS > 0:
+			return fmt.Errorf("%s granted with QoS 0 only, under which messages are lost: let the broker allow QoS 1", f.Topic)
+		}
+	}
+	return nil
+}
+
 // Explain adds what a person can do about a connection that does not come about;
-// err may also be the library's error for a CONNACK that refuses us.
+// err may also be the one for a CONNACK that refuses us.
 func (d *Dialer) Explain(err error) error {
 	return fmt.Errorf("connect to MQTT broker %s: %w: %s", d.server.address, err, d.remedy(err))
 }

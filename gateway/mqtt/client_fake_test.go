@@ -1,7 +1,9 @@
 package mqtt_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -68,6 +70,7 @@ func (d *disk) cutPower() {
 func (d *disk) Take(m mqtt.Message, _ medfleet.Millis) mqtt.Receipt {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	m.Payload = bytes.Clone(m.Payload) // it is the client's
 	s := &slip{disk: d, message: m}
 	d.taken = append(d.taken, s)
 	return s
@@ -141,6 +144,18 @@ func (d *disk) sync(s *slip) error {
 	}
 	d.taken = nil
 	return nil
+}
+
+func packet(first byte, body []byte) []byte {
+	return append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...)
+}
+
+func publishBody(topic string, qos byte, payload []byte) []byte {
+	b := append(binary.BigEndian.AppendUint16(nil, uint16(len(topic))), topic...)
+	if qos > 0 {
+		b = append(b, 0, 7)
+	}
+	return append(b, payload...)
 }
 
 // pretender is a broker whose every word a test says, over a pipe without sockets.

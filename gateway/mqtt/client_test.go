@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/stretchr/testify/require"
 
@@ -68,7 +67,7 @@ func TestPUBACKGoesOutOnlyWhenTheMessageIsDurable(t *testing.T) {
 	})
 }
 
-func TestWhatWaitsBehindAMessageSharesOneSync(t *testing.T) {
+func TestWhatWaitsBehindAMessageSharesItsSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial, came := dials(t)
 		d := newDisk()
@@ -77,18 +76,15 @@ func TestWhatWaitsBehindAMessageSharesOneSync(t *testing.T) {
 		p := <-came
 		p.lets(packets.Accepted)
 		p.grants(1)
-		for id := uint16(1); id <= 2*mqtt.GroupMost+1; id++ {
+		for id := uint16(1); id <= 2000; id++ {
 			require.NoError(t, p.publishes(id, "x"))
-			if id == 1 {
-				synctest.Wait() // the first waits alone
-			}
 		}
-		synctest.Wait()
+		time.Sleep(time.Second)
 		d.start()
-		for id := uint16(1); id <= 2*mqtt.GroupMost+1; id++ {
+		for id := uint16(1); id <= 2000; id++ {
 			require.Equal(t, id, p.acknowledged())
 		}
-		require.Equal(t, 3, d.syncs)
+		require.Equal(t, 1, d.syncs)
 	})
 }
 
@@ -122,7 +118,7 @@ func TestTheAcknowledgementsOfOneSyncLeaveInOneWrite(t *testing.T) {
 				synctest.Wait() // the first waits alone
 			}
 		}
-		synctest.Wait()
+		time.Sleep(time.Second)
 		before := conn.writes.Load()
 		d.start()
 		for id := uint16(1); id <= 100; id++ {
@@ -150,7 +146,7 @@ func TestWhatWasKeptBeforeAFailureIsAcknowledged(t *testing.T) {
 		p.grants(1)
 		for i, payload := range []string{"first", "two", "three", "refused", "five"} {
 			require.NoError(t, p.publishes(uint16(i+1), payload))
-			synctest.Wait() // the first waits alone, the others are one group
+			time.Sleep(time.Second) // the first waits alone, the others are one group
 		}
 		close(moves)
 		require.Equal(t, []uint16{1, 2, 3}, []uint16{p.acknowledged(), p.acknowledged(), p.acknowledged()})
@@ -334,9 +330,8 @@ func TestASlowDiskHoldsTheBrokerBackAndMemoryStaysBounded(t *testing.T) {
 					}
 					all <- nil
 				}()
-				synctest.Wait()
-				inBuffer := (64 << 10) / c.size // of the link: bytes that nobody has looked at yet
-				require.InDelta(t, c.most, said, float64(inBuffer+2))
+				time.Sleep(time.Second)
+				require.InDelta(t, c.most, said, 2)
 				require.True(t, client.Up(), "it only waits")
 				require.Zero(t, client.Counts().Full.Load())
 
@@ -485,15 +480,6 @@ func TestItEndsAtWhateverPointTheBrokerFallsSilent(t *testing.T) {
 			})
 		}
 	}
-}
-
-// late is a message whose library client has closed its channels.
-type late struct{ paho.Message }
-
-func (late) Ack() { panic("send on closed channel") }
-
-func TestAnAcknowledgementThatPanicsIsOneThatWasNotSent(t *testing.T) {
-	require.False(t, mqtt.Ack(late{}))
 }
 
 // instant is a Taker that costs nothing.

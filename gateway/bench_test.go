@@ -16,6 +16,8 @@ func (a *atOnce) Enqueue(payloads ...[]byte) (uint64, error) {
 	return a.sequence, nil
 }
 
+func (a *atOnce) EnqueuePatient(payloads ...[]byte) (uint64, error) { return a.Enqueue(payloads...) }
+
 func (a *atOnce) WaitDurable(context.Context, uint64) error { return nil }
 
 // BenchmarkTakeStatus is what the gateway itself does with an MQTT message of 260

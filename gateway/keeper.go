@@ -29,6 +29,7 @@ type batch struct {
 	key          uint64        // the same when the same message comes again
 	skew         time.Duration // by how much the sender's clock is ahead of ours, by this message
 	skewKnown    bool
+	patient      bool // its sync may wait a few milliseconds for others to share it
 }
 
 // flagged is a record with what is to be known about it.
@@ -38,10 +39,11 @@ type flagged[T any] struct {
 }
 
 // Custody is where records are handed over: Enqueue takes them in order and gives
-// the sequence of the last, WaitDurable returns nil when that one is on disk. A
-// spool is one.
+// the sequence of the last, EnqueuePatient those that may wait for others to share
+// their sync; WaitDurable returns nil when a record is on disk. A spool is one.
 type Custody interface {
 	Enqueue(payloads ...[]byte) (last uint64, err error)
+	EnqueuePatient(payloads ...[]byte) (last uint64, err error)
 	WaitDurable(ctx context.Context, sequence uint64) error
 }
 
@@ -113,17 +115,17 @@ func (k *keeper) keep(b *batch) receipt {
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	r := receipt{keeper: k, parts: len(b.attachments) > 0}
-	r.events, r.err = k.put(k.events, s, func() { k.encodeEvents(s, b) })
+	r.events, r.err = k.put(k.events, s, b.patient, func() { k.encodeEvents(s, b) })
 	if r.err != nil && r.parts {
 		k.parts.forget(b.attachments)
 	}
 	if r.err == nil {
-		r.telemetry, r.err = k.put(k.telemetry, s, func() { k.encodeObservations(s, b) })
+		r.telemetry, r.err = k.put(k.telemetry, s, b.patient, func() { k.encodeObservations(s, b) })
 	}
 	return r
 }
 
-func (k *keeper) put(log Custody, s *scratch, encode func()) (uint64, error) {
+func (k *keeper) put(log Custody, s *scratch, patient bool, encode func()) (last uint64, err error) {
 	s.buffer, s.ends, s.payloads = s.buffer[:0], s.ends[:0], s.payloads[:0]
 	encode()
 	if len(s.ends) == 0 {
@@ -134,7 +136,11 @@ func (k *keeper) put(log Custody, s *scratch, encode func()) (uint64, error) {
 		s.payloads = append(s.payloads, s.buffer[start:end])
 		start = end
 	}
-	last, err := log.Enqueue(s.payloads...)
+	if patient {
+		last, err = log.EnqueuePatient(s.payloads...)
+	} else {
+		last, err = log.Enqueue(s.payloads...)
+	}
 	if errors.Is(err, spool.ErrFull) {
 		return 0, medfleet.Retryable(fmt.Errorf("keep record: %w", err), 0)
 	}

@@ -29,31 +29,31 @@ func (m *mqttKeeper) isForeign(topic string) bool {
 // it cannot be used becomes a dead letter beside the rest.
 func (m *mqttKeeper) takeForeign(msg mqtt.Message, received medfleet.Millis) mqtt.Receipt {
 	w := m.foreigners.Get().(*foreignWorker)
-	r := &foreignReceipt{mqttReceipt: mqttReceipt{keeper: m, bytes: len(msg.Payload)}}
 	said, err := readForeign(w.reader, msg, received)
 	if errors.Is(err, errPanic) {
-		r.err = err // the reader's memory may be anything: it is not used again
-		return r
+		// The reader's memory may be anything: it is not used again.
+		return &foreignReceipt{m, m.without(msg, err), nil}
 	}
 	defer m.foreigners.Put(w)
 	m.counts.Dropped.Add(uint64(said.Dropped))
 	m.counts.Implausible.Add(uint64(said.Refused))
 	m.counts.UnknownCodes.Add(uint64(said.Unknown))
 	if err != nil {
-		r.err = err
-		return r
+		return &foreignReceipt{m, m.without(msg, err), nil}
 	}
+	r := &foreignReceipt{keeper: m}
 	if said.Lost > 0 {
-		r.trouble = fmt.Errorf("%d entries of the message: the first: %w", said.Lost, said.Trouble)
+		aside := m.post(msg, fmt.Errorf("%d entries of the message: the first: %w", said.Lost, said.Trouble))
+		r.aside = &asideReceipt{m, aside}
 	}
-	r.record = m.keeper.keep(w.gather(m, said, received))
+	r.all = &mqttReceipt{m, m.keeper.keep(w.gather(m, said, received))}
 	return r
 }
 
 // gather makes a batch of what a message says.
 func (w *foreignWorker) gather(m *mqttKeeper, said *foreign.Result, received medfleet.Millis) *batch {
 	b := &w.batch
-	b.feed, b.received, b.key = m.feed, received, said.Key
+	b.feed, b.received, b.key, b.patient = m.feed, received, said.Key, true
 	if b.skew, b.skewKnown = 0, said.Sent != 0; b.skewKnown {
 		b.skew = said.Sent.Sub(received)
 	}
@@ -94,17 +94,17 @@ func readForeign(reader *foreign.Reader, msg mqtt.Message, received medfleet.Mil
 
 // foreignReceipt waits for what a message became.
 type foreignReceipt struct {
-	mqttReceipt
-	trouble error // why some of it became nothing
+	keeper *mqttKeeper
+	all    mqtt.Receipt
+	aside  *asideReceipt // for what of it became nothing; nil for none
 }
 
 // Wait returns nil when the message is in custody. What lasts at a device is told
 // when it changes, so a change that was not kept has to be told again.
 func (r *foreignReceipt) Wait(ctx context.Context) error {
-	err := r.mqttReceipt.Wait(ctx)
-	if err == nil && r.trouble != nil {
-		r.keeper.counts.NotUnderstood.Add(1)
-		err = r.keeper.dead.keep(ctx, DeadLetter{Source: "mqtt", Reason: r.trouble.Error(), Bytes: r.bytes})
+	err := r.all.Wait(ctx)
+	if err == nil && r.aside != nil {
+		err = r.aside.Wait(ctx)
 	}
 	if err != nil {
 		r.keeper.others.Forget()

@@ -138,11 +138,11 @@ func TestAChangeThatWasNotKeptIsToldAgain(t *testing.T) {
 	before := e.Spool(Events).Newest
 	receipt := k.Take(m, now())
 	require.NoError(t, receipt.Wait(t.Context()))
-	require.Positive(t, receipt.(*foreignReceipt).record.events, "the event is there again")
+	require.Positive(t, receipt.(*foreignReceipt).all.(*mqttReceipt).record.events, "the event is there again")
 	require.Greater(t, e.Spool(Events).Newest, before)
 	receipt = k.Take(m, now())
 	require.NoError(t, receipt.Wait(t.Context()))
-	require.Zero(t, receipt.(*foreignReceipt).record.events, "and then no more")
+	require.Zero(t, receipt.(*foreignReceipt).all.(*mqttReceipt).record.events, "and then no more")
 }
 
 func TestALastWillOfADeviceThatWasHeardIsSilence(t *testing.T) {

@@ -43,30 +43,54 @@ func (m *mqttKeeper) Take(msg mqtt.Message, received medfleet.Millis) mqtt.Recei
 		return m.takeForeign(msg, received)
 	}
 	r, err := m.enqueue(msg, received)
-	return &mqttReceipt{keeper: m, record: r, err: err, bytes: len(msg.Payload)}
+	if err != nil {
+		return m.without(msg, err)
+	}
+	return &mqttReceipt{keeper: m, record: r}
+}
+
+// without gives the receipt for a message that became nothing. What is not
+// understood becomes a dead letter.
+func (m *mqttKeeper) without(msg mqtt.Message, err error) mqtt.Receipt {
+	if errors.Is(err, mqtt.ErrNothing) {
+		return nothingReceipt{m}
+	}
+	return &asideReceipt{m, m.post(msg, err)}
+}
+
+func (m *mqttKeeper) post(msg mqtt.Message, reason error) posted {
+	return m.dead.post(DeadLetter{Source: "mqtt", Reason: reason.Error(), Bytes: len(msg.Payload)})
+}
+
+// nothingReceipt is for a message that says nothing to us.
+type nothingReceipt struct{ keeper *mqttKeeper }
+
+func (r nothingReceipt) Wait(context.Context) error {
+	r.keeper.counts.Nothing.Add(1)
+	return nil
+}
+
+// asideReceipt is for a message that is not understood: it is acknowledged all the
+// same, for the device would send it for ever.
+type asideReceipt struct {
+	keeper *mqttKeeper
+	letter posted
+}
+
+func (r *asideReceipt) Wait(ctx context.Context) error {
+	r.keeper.counts.NotUnderstood.Add(1)
+	return r.letter.Wait(ctx)
 }
 
 // mqttReceipt waits for what a message became.
 type mqttReceipt struct {
 	keeper *mqttKeeper
 	record receipt
-	err    error // why it became nothing
-	bytes  int
 }
 
-// Wait returns nil when the message is in custody, or says nothing to us. What is
-// not understood becomes a dead letter and is acknowledged all the same: the
-// device would send it for ever.
+// Wait returns nil when the message is in custody.
 func (r *mqttReceipt) Wait(ctx context.Context) error {
 	m := r.keeper
-	switch {
-	case errors.Is(r.err, mqtt.ErrNothing):
-		m.counts.Nothing.Add(1)
-		return nil
-	case r.err != nil:
-		m.counts.NotUnderstood.Add(1)
-		return m.dead.keep(ctx, DeadLetter{Source: "mqtt", Reason: r.err.Error(), Bytes: r.bytes})
-	}
 	if err := r.record.Wait(ctx); err != nil {
 		m.counts.NotKept.Add(1)
 		return err
@@ -92,7 +116,7 @@ func (m *mqttKeeper) enqueue(msg mqtt.Message, received medfleet.Millis) (receip
 	}
 	m.counts.Dropped.Add(uint64(said.Dropped))
 	m.counts.Implausible.Add(uint64(said.Refused))
-	b := batch{feed: m.feed, received: received, key: said.Key}
+	b := batch{feed: m.feed, received: received, key: said.Key, patient: true}
 	if said.Sent != 0 {
 		b.skew, b.skewKnown = said.Sent.Sub(received), true
 	}

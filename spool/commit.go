@@ -29,12 +29,13 @@ func (l *Log) run() {
 func (l *Log) take() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.queue.frames) == 0 {
-		if l.closed {
-			return false
-		}
+	for !l.queue.due && !l.closed {
 		l.wake.Wait()
 	}
+	if len(l.queue.frames) == 0 {
+		return false
+	}
+	l.began = time.Now()
 	l.queue, l.flight = batch{frames: l.flight.frames[:0]}, l.queue
 	return true
 }

@@ -18,7 +18,8 @@
 //
 // The committer syncs at once when it is idle; whoever arrives during a sync
 // joins the next one. There is no timer, so a lone writer waits for one fsync
-// and thirty-two writers share it.
+// and thirty-two writers share it. Only records of [Log.EnqueuePatient] may wait
+// for company, a few milliseconds.
 //
 // The format is our own, because what is at hand either has no positions of
 // readers or throws away all that follows a damaged record. FORMAT.md draws

@@ -31,11 +31,13 @@ type Log struct {
 	active   *segment   // being written; nil before the first record and after a failure
 	cursors  map[string]*cursor
 	lost     []lostRange
-	durable  uint64 // newest sequence on disk
-	previous uint64 // where the records of the segments so far end
-	sequence uint64 // newest sequence given
-	queue    batch  // what the next sync takes
-	flight   batch  // what the committer is writing
+	durable  uint64      // newest sequence on disk
+	previous uint64      // where the records of the segments so far end
+	sequence uint64      // newest sequence given
+	queue    batch       // what the next sync takes
+	began    time.Time   // when the last round of the committer began
+	late     *time.Timer // the queue is due
+	flight   batch       // what the committer is writing
 	grown    chan struct{}
 	failures failures
 	count    counters
@@ -48,6 +50,7 @@ type batch struct {
 	frames []byte
 	first  uint64
 	last   uint64
+	due    bool          // it waits for no more company
 	done   chan struct{} // closed when the fate of all of it is known
 }
 
@@ -60,6 +63,17 @@ func (l *Log) Epoch() uint64 { return l.epoch }
 // durable yet: WaitDurable tells. Errors: ErrFull (a *FullError), ErrTooLarge,
 // ErrClosed; with any of them nothing was taken.
 func (l *Log) Enqueue(payloads ...[]byte) (last uint64, err error) {
+	return l.enqueue(false, payloads)
+}
+
+// EnqueuePatient is Enqueue for records that may wait for company: when the last
+// sync began less than Options.Linger ago, theirs begins when that time is over, or
+// when a record comes that does not wait.
+func (l *Log) EnqueuePatient(payloads ...[]byte) (last uint64, err error) {
+	return l.enqueue(true, payloads)
+}
+
+func (l *Log) enqueue(patient bool, payloads [][]byte) (last uint64, err error) {
 	need, err := l.measure(payloads)
 	if err != nil {
 		return 0, err
@@ -73,7 +87,8 @@ func (l *Log) Enqueue(payloads ...[]byte) (last uint64, err error) {
 	if err := l.room(need); err != nil {
 		return 0, err
 	}
-	if len(l.queue.frames) == 0 {
+	opens := len(l.queue.frames) == 0
+	if opens {
 		l.queue.first = l.sequence + 1
 		l.queue.done = make(chan struct{})
 	}
@@ -82,9 +97,41 @@ func (l *Log) Enqueue(payloads ...[]byte) (last uint64, err error) {
 		l.queue.frames = appendFrame(l.queue.frames, l.seed, frame{sequence: l.sequence, time: now, payload: p})
 	}
 	l.queue.last = l.sequence
-	l.wake.Signal()
+	switch {
+	case !patient || l.crowded():
+		l.hurry()
+	case opens:
+		l.linger()
+	}
 	return l.sequence, nil
 }
+
+// hurry has the queue written now. The caller holds mu, and the queue is not empty.
+func (l *Log) hurry() {
+	l.queue.due = true
+	l.wake.Signal()
+}
+
+// linger has the queue written when it has waited for company long enough.
+func (l *Log) linger() {
+	if wait := l.o.Linger - time.Since(l.began); wait > 0 {
+		l.late.Reset(wait)
+		return
+	}
+	l.hurry()
+}
+
+// lapsed is called when the queue has waited long enough, or the one before it.
+func (l *Log) lapsed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue.frames) > 0 {
+		l.hurry()
+	}
+}
+
+// crowded reports whether the queue has so much in it that it need not wait for more.
+func (l *Log) crowded() bool { return len(l.queue.frames) >= l.o.QueueBytes/4 }
 
 func (l *Log) measure(payloads [][]byte) (int, error) {
 	if len(payloads) == 0 {
@@ -186,6 +233,7 @@ func (l *Log) Close() error {
 	}
 	l.closed = true
 	close(l.stop)
+	l.late.Stop()
 	l.wake.Broadcast()
 	l.mu.Unlock()
 	<-l.done

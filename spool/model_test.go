@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -46,7 +47,7 @@ type model struct {
 
 func (m *model) open(t *rapid.T) {
 	o := m.o
-	o.Files = m.disk
+	o.Files, o.Linger = m.disk, 20*time.Microsecond
 	l, err := spool.Open(folder, o)
 	require.NoError(t, err)
 	r, err := l.Reader("model")
@@ -64,7 +65,7 @@ func (m *model) Append(t *rapid.T) {
 		ids = append(ids, m.nextID)
 		batch = append(batch, payload(m.nextID))
 	}
-	last, err := m.l.Append(context.Background(), batch...)
+	last, err := m.append(batch, rapid.Bool().Draw(t, "patient"))
 	if errors.Is(err, spool.ErrTooLarge) {
 		return // more than the queue of this variant takes at once
 	}
@@ -75,6 +76,17 @@ func (m *model) Append(t *rapid.T) {
 	require.NoError(t, err)
 	m.ids = append(m.ids, ids...)
 	require.EqualValues(t, len(m.ids), last)
+}
+
+// append is Append, with records that may wait too.
+func (m *model) append(batch [][]byte, patient bool) (last uint64, err error) {
+	if !patient {
+		return m.l.Append(context.Background(), batch...)
+	}
+	if last, err = m.l.EnqueuePatient(batch...); err != nil {
+		return 0, err
+	}
+	return last, m.l.WaitDurable(context.Background(), last)
 }
 
 // checkFull holds a refusal against what is really there.

@@ -37,6 +37,7 @@ func Open(dir string, o Options) (*Log, error) {
 	l := &Log{dir: dir, o: o, lock: lock, done: make(chan struct{}), stop: make(chan struct{}),
 		cursors: map[string]*cursor{}, grown: make(chan struct{})}
 	l.wake = sync.NewCond(&l.mu)
+	l.late = time.AfterFunc(time.Hour, l.lapsed) // set anew when there is something to wait
 	l.epoch = newEpoch()
 	l.seed = epochSeed(l.epoch)
 	if err := l.load(); err != nil {

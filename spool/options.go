@@ -34,6 +34,9 @@ type Options struct {
 	// QueueBytes caps what waits in memory for the committer, and so one call
 	// of Enqueue; 8 MiB by default.
 	QueueBytes int
+	// Linger is how far apart the beginnings of two syncs are when nothing else
+	// has come than records that may wait; 5 ms by default, negative for at once.
+	Linger time.Duration
 	// Full is the policy at MaxBytes.
 	Full Policy
 	// Files is the file layer; the operating system's by default.
@@ -88,6 +91,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxRecord < 0 || int64(o.MaxRecord) > min(room, maxFrameBytes) {
 		return o, fmt.Errorf("MaxRecord of %d bytes does not fit into segments of %d bytes: lower it or raise SegmentBytes", o.MaxRecord, o.SegmentBytes)
 	}
+	setDefault(&o.Linger, 5*time.Millisecond)
 	setDefault(&o.QueueBytes, 8*mib)
 	o.QueueBytes = max(o.QueueBytes, o.MaxRecord+frameSize)
 	if o.Files == nil {

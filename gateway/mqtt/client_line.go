@@ -17,7 +17,6 @@ type line struct {
 	mu              sync.Mutex
 	slips           []slip
 	messages, bytes int // left
-	window          int
 	ended           bool
 
 	came  chan struct{} // one for all that has come since it was read
@@ -25,7 +24,7 @@ type line struct {
 }
 
 func newLine(messages, bytes int) *line {
-	return &line{messages: messages, window: messages, bytes: bytes, came: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
+	return &line{messages: messages, bytes: bytes, came: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
 }
 
 // admit reports whether there is room. One message alone always has it.
@@ -38,13 +37,6 @@ func (l *line) admit(cost int) bool {
 	l.messages--
 	l.bytes -= cost
 	return true
-}
-
-// empty reports whether nothing is admitted that has not been given back.
-func (l *line) empty() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.messages == l.window
 }
 
 func (l *line) give(messages, bytes int) {

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// paceTime is how long the reader leaves what comes to gather while the disk is
-	// at work: reading each message as it comes costs more than all else.
-	paceTime = 2 * time.Millisecond
+	// paceTime is how far apart the reader's looks at the connection are: to look for
+	// each message costs more than all that is done with it.
+	paceTime = 5 * time.Millisecond
 	// Topics that come again and again are made once.
 	maxTopics     = 4096
 	maxTopicBytes = 256
@@ -26,25 +26,33 @@ func (s *session) read() error {
 	defer pace.Stop()
 	for {
 		p, err := s.conn.Next()
-		if err != nil {
-			return err
-		}
-		switch p.Kind {
-		case packets.Publish:
-			err = s.take(&p)
-		case packets.Pubrel:
-			err = s.released(&p)
-		case packets.Suback:
-			err = s.answered(p.Codes)
+		for s.came = time.Now(); err == nil; p, err = s.conn.Next() {
+			if err = s.handle(&p); err != nil || !s.conn.More() {
+				break
+			}
 		}
 		if err != nil {
 			return err
 		}
-		if !s.conn.More() {
-			s.hand()
-			s.pace(pace)
+		s.hand()
+		pace.Reset(paceTime - time.Since(s.came))
+		select {
+		case <-pace.C:
+		case <-s.stop:
 		}
 	}
+}
+
+func (s *session) handle(p *wire.Packet) error {
+	switch p.Kind {
+	case packets.Publish:
+		return s.take(p)
+	case packets.Pubrel:
+		return s.released(p)
+	case packets.Suback:
+		return s.answered(p.Codes)
+	}
+	return nil
 }
 
 // take hands a message to custody while there is room; until then TCP holds the
@@ -57,7 +65,7 @@ func (s *session) take(p *wire.Packet) error {
 		s.client.counts.Shortened.Add(1)
 	}
 	m := Message{Topic: s.topic(p.Topic), Payload: p.Payload, Retained: p.Retained}
-	receipt := s.client.options.Taker.Take(m, medfleet.AsMillis(time.Now()))
+	receipt := s.client.options.Taker.Take(m, medfleet.AsMillis(s.came))
 	s.group = append(s.group, slip{receipt, answers[p.QoS], p.ID, p.Length()})
 	return nil
 }
@@ -100,19 +108,6 @@ func (s *session) hand() {
 	s.line.join(s.group)
 	clear(s.group)
 	s.group = s.group[:0]
-}
-
-// pace waits until all that is in line has been answered, but not for long.
-func (s *session) pace(t *time.Timer) {
-	if s.line.empty() {
-		return
-	}
-	t.Reset(paceTime)
-	select {
-	case <-s.line.freed:
-	case <-t.C:
-	case <-s.stop:
-	}
 }
 
 // admit waits until there is room for a message.

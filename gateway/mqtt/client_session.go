@@ -32,6 +32,7 @@ type session struct {
 
 	topics map[string]string // of the reader
 	group  []slip            // of the reader: taken and not in line yet
+	came   time.Time         // of the reader: when it came
 	acks   []byte            // of the committer
 }
 

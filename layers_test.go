@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"gateway/mqtt/foreign":      {".", "profiles", "spelling", "gateway/mapping", "gateway/mqtt"},
 	"gateway/tlsfiles":          {},
 	"gateway/tlsfiles/tlstest":  {},
-	"gateway/sparkplug":         {".", "profiles", "gateway/mapping", "gateway/mqtt", "gateway/sparkplug/payload"},
+	"gateway/sparkplug":         {".", "profiles", "gateway/mapping", "gateway/mqtt", "gateway/mqtt/wire", "gateway/sparkplug/payload"},
 	"gateway/sparkplug/payload": {},
 	"collector":                 {".", "profiles", "record", "spool", "collector/..."},
 	"collector/ingest":          {".", "profiles", "record"},

@@ -101,18 +101,14 @@ func (d *Dialer) Subscribe(c *wire.Conn, filters []Filter) error {
 	return c.Send(ask)
 }
 
-// Granted holds the broker's answer (3.9.3) against what was asked for: with QoS 0 it
-// would keep nothing for us, which is right only where we asked for it.
+// Granted holds the broker's answer (3.9.3) against what was asked for.
 func (d *Dialer) Granted(codes []byte, filters []Filter) error {
 	if len(codes) > len(filters) {
 		return wire.ErrMalformed
 	}
 	for i, f := range filters {
-		switch {
-		case i >= len(codes) || codes[i] >= 0x80:
+		if i >= len(codes) || codes[i] >= 0x80 {
 			return fmt.Errorf("%s refused: let the broker's access list allow %q to read it", f.Topic, d.server.config.ClientID)
-		case codes[i] == 0 && f.QoS > 0:
-			return fmt.Errorf("%s granted with QoS 0 only, under which messages are lost: let the broker allow QoS 1", f.Topic)
 		}
 	}
 	return nil

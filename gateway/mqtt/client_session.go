@@ -103,7 +103,7 @@ func (s *session) attend(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case codes := <-s.granted:
-			if err := s.client.dialer.Granted(codes, s.client.options.filters()); err != nil {
+			if err := s.client.granted(codes); err != nil {
 				return s.client.subscribing(err)
 			}
 			answer.Stop()
@@ -126,6 +126,21 @@ func (s *session) attend(ctx context.Context) error {
 func (c *Client) lost(err error) error {
 	return fmt.Errorf("connection to MQTT broker %s lost: %w: if it happens again and again, another client may use the name %q",
 		c.dialer.Address(), err, c.options.ClientID)
+}
+
+// granted wants for each filter what it was asked for with: with QoS 0 the broker
+// would keep nothing for us, which is right only where we asked for it.
+func (c *Client) granted(codes []byte) error {
+	filters := c.options.filters()
+	if err := c.dialer.Granted(codes, filters); err != nil {
+		return err
+	}
+	for i, f := range filters {
+		if codes[i] == 0 && f.QoS > 0 {
+			return fmt.Errorf("%s granted with QoS 0 only, under which messages are lost: let the broker allow QoS 1", f.Topic)
+		}
+	}
+	return nil
 }
 
 func (c *Client) subscribing(err error) error {

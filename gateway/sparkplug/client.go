@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,39 +131,12 @@ func (c *Client) is(err error) {
 // Run takes messages until ctx ends, over as many connections as it takes, and
 // returns nil when everything it started has ended.
 func (c *Client) Run(ctx context.Context) error {
-	wait := c.options.RetryMin
-	for {
-		began := time.Now()
-		err := c.connection(ctx)
-		c.host.Cut()
-		if ctx.Err() != nil {
-			c.is(ctx.Err())
-			return nil
-		}
+	mqtt.Again(ctx, c.options.RetryMin, c.options.RetryMax, c.connection, func(err error, pause time.Duration) {
 		c.is(err)
-		if time.Since(began) >= c.options.RetryMax {
-			wait = c.options.RetryMin
-		}
-		pause := wait/2 + rand.N(wait/2+1) // gateways that lost the same broker do not come back as one
-		wait = min(2*wait, c.options.RetryMax)
 		c.options.Log.Warn("no messages from the Sparkplug broker", "error", err, "again_in", pause)
-		if !sleep(ctx, pause) {
-			c.is(ctx.Err())
-			return nil
-		}
-	}
-}
-
-// sleep reports whether the time passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
+	})
+	c.is(ctx.Err())
+	return nil
 }
 
 var errPanic = errors.New("reading the message failed inside the gateway: please report it, with what the edge node sends")

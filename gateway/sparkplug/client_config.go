@@ -65,13 +65,13 @@ const stateLevel = "STATE"
 func (c *Config) stateTopic() string { return Root + "/" + stateLevel + "/" + c.HostID }
 
 // filters gives what to subscribe to. QoS 1 is for the wills of the edge nodes.
-func (c *Config) filters() []string {
-	filters := []string{c.stateTopic()}
+func (c *Config) filters() []mqtt.Filter {
+	filters := []mqtt.Filter{{Topic: c.stateTopic(), QoS: 1}}
 	if len(c.Groups) == 0 {
-		return append(filters, Root+"/+/#")
+		return append(filters, mqtt.Filter{Topic: Root + "/+/#", QoS: 1})
 	}
 	for _, g := range c.Groups {
-		filters = append(filters, Root+"/"+g+"/#")
+		filters = append(filters, mqtt.Filter{Topic: Root + "/" + g + "/#", QoS: 1})
 	}
 	return filters
 }

@@ -1,45 +1,41 @@
 package sparkplug
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"medfleet"
+	"medfleet/gateway/mqtt/wire"
 )
 
 const (
-	keepAlive   = 30 * time.Second
-	pingEvery   = 20 * time.Second
-	answerTime  = 10 * time.Second // for CONNACK, SUBACK and a write
+	answerTime  = 10 * time.Second // for the subscriptions and our own word
 	goodbye     = time.Second      // for the broker to take our last word
-	readBuffer  = 64 << 10
-	lettersMost = 20 // messages put aside in a second
-	window      = 16 // packets read ahead; one sync serves as many
+	lettersMost = 20               // messages put aside in a second
+	window      = 16               // packets read ahead; one sync serves as many
+	maxPacket   = maxPayload + 4<<10
 )
 
-// session is one connection. It works on packets: a client library hands messages
-// over without bound, and a host application needs little of it.
+// session is one connection. What edge nodes say is one story, so it is read ahead
+// of a little and heard by one goroutine alone.
 type session struct {
 	client  *Client
-	conn    net.Conn
-	out     *bufio.Writer
-	packets chan packet
+	conn    *wire.Conn
+	out     bytes.Buffer // what is said next
+	packets chan wire.Packet
 	failed  error // why the reader ended; read when packets is closed
 	began   medfleet.Millis
 
-	said   Said
-	acks   []uint16
-	spoke  bool   // we have said that we are online
-	key    uint16 // of our last PUBLISH with QoS 1
-	heard  bool   // something came since the last ping
-	pinged bool
+	said  Said
+	acks  []byte // what is due when it is kept
+	spoke bool   // we have said that we are online
+	key   uint16 // of our last PUBLISH with QoS 1
 
 	letters  time.Time // since when messages were put aside
 	lettered int       // how many since
@@ -51,92 +47,58 @@ type session struct {
 // connection makes one connection and takes messages until it is lost or ctx ends;
 // then everything it started has ended.
 func (c *Client) connection(ctx context.Context) error {
-	conn, err := c.dialer.Dial(ctx)
+	defer func() { c.host.Cut() }()
+	began := max(medfleet.AsMillis(time.Now()), c.after+1)
+	conn, err := c.dialer.Connect(ctx, c.hello(began), maxPacket)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	s := &session{
-		client: c, conn: conn, out: bufio.NewWriterSize(conn, 4<<10), packets: make(chan packet, window),
-		began: max(medfleet.AsMillis(time.Now()), c.after+1),
-	}
-	in := bufio.NewReaderSize(conn, readBuffer)
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	err = s.connect(in)
-	if !stop() || err != nil {
-		return errors.Join(err, ctx.Err())
-	}
-	done := make(chan struct{})
-	go s.read(in, done)
+	s := &session{client: c, conn: conn, packets: make(chan wire.Packet, window), began: began}
+	go s.read()
 	err = s.attend(ctx)
-	conn.Close()
-	close(done)
+	conn.Cut(errEnded)
 	for range s.packets { // until the reader has ended
 	}
 	return err
 }
 
-// read hands packets on until the connection or the session ends.
-func (s *session) read(in *bufio.Reader, done <-chan struct{}) {
+// hello asks for a clean session and has, as our will, that we are offline.
+func (c *Client) hello(began medfleet.Millis) *packets.ConnectPacket {
+	hello := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	hello.CleanSession = true
+	hello.WillFlag, hello.WillQos, hello.WillRetain = true, 1, true
+	hello.WillTopic, hello.WillMessage = c.options.stateTopic(), stateMessage(false, began)
+	return hello
+}
+
+// read hands packets on, with memory of their own, until the connection ends.
+func (s *session) read() {
 	defer close(s.packets)
 	for {
-		p, err := readPacket(in)
+		p, err := s.conn.Next()
 		if err != nil {
 			s.failed = err
 			return
 		}
+		p.Topic, p.Payload, p.Codes = bytes.Clone(p.Topic), bytes.Clone(p.Payload), bytes.Clone(p.Codes)
 		select {
 		case s.packets <- p:
-		case <-done:
+		case <-s.conn.Ended():
+			s.failed = s.conn.Cause()
 			return
 		}
 	}
-}
-
-// connect says CONNECT with a clean session and, as its will, that we are offline.
-func (s *session) connect(in *bufio.Reader) error {
-	o := &s.client.options
-	hello := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
-	hello.ProtocolName, hello.ProtocolVersion = "MQTT", 4
-	hello.CleanSession, hello.Keepalive, hello.ClientIdentifier = true, uint16(keepAlive/time.Second), o.ClientID
-	hello.WillFlag, hello.WillQos, hello.WillRetain = true, 1, true
-	hello.WillTopic, hello.WillMessage = o.stateTopic(), stateMessage(false, s.began)
-	hello.UsernameFlag, hello.Username = o.User != "", o.User
-	hello.PasswordFlag, hello.Password = o.Password != "", []byte(o.Password)
-	if err := s.conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
-		return s.client.dialer.Explain(err)
-	}
-	if err := s.write(hello); err != nil {
-		return s.client.dialer.Explain(err)
-	}
-	p, err := readPacket(in)
-	switch {
-	case err != nil:
-		return s.client.dialer.Explain(err)
-	case p.kind != typeConnack || len(p.codes) != 2:
-		return s.client.dialer.Explain(errMalformed)
-	case p.codes[1] != packets.Accepted:
-		return s.client.dialer.Explain(refusal(p.codes[1]))
-	}
-	return s.conn.SetDeadline(time.Time{})
-}
-
-func refusal(code byte) error {
-	if err := packets.ConnErrors[code]; err != nil {
-		return err
-	}
-	return fmt.Errorf("refused with code %d", code)
 }
 
 // attend subscribes and takes messages until the connection is of no more use: nil
 // when ctx has ended.
 func (s *session) attend(ctx context.Context) error {
-	if err := s.subscribe(); err != nil {
-		return err
+	if err := s.client.dialer.Subscribe(s.conn, s.client.options.filters()); err != nil {
+		return s.lost(err)
 	}
 	due := time.NewTimer(0)
 	defer due.Stop()
-	ping := time.NewTicker(pingEvery)
+	ping := time.NewTicker(wire.PingEvery)
 	defer ping.Stop()
 	granted := time.NewTimer(s.client.options.Answer)
 	defer granted.Stop()
@@ -156,7 +118,7 @@ func (s *session) attend(ctx context.Context) error {
 			s.client.host.Tick(&s.said, time.Now())
 			err = s.settle(ctx)
 		case <-ping.C:
-			err = s.ping()
+			_ = s.conn.Ping() // the reader ends if it does not leave
 		case <-granted.C:
 			err = s.late()
 		}
@@ -176,7 +138,7 @@ func (s *session) lost(err error) error {
 }
 
 // several handles a packet and those behind it, and has all of it kept at once.
-func (s *session) several(ctx context.Context, p packet) error {
+func (s *session) several(ctx context.Context, p wire.Packet) error {
 	for i := 1; ; i++ {
 		if err := s.handle(ctx, p); err != nil {
 			return errors.Join(err, s.settle(ctx))
@@ -196,31 +158,34 @@ func (s *session) several(ctx context.Context, p packet) error {
 	}
 }
 
-func (s *session) handle(ctx context.Context, p packet) error {
-	s.heard = true
-	switch p.kind {
-	case typeSuback:
-		return s.granted(p.codes)
-	case typePublish:
+func (s *session) handle(ctx context.Context, p wire.Packet) error {
+	switch p.Kind {
+	case packets.Suback:
+		return s.granted(p.Codes)
+	case packets.Publish:
 		return s.publish(ctx, p)
 	}
 	return nil
 }
 
-func (s *session) publish(ctx context.Context, p packet) error {
-	if p.id != 0 {
-		s.acks = append(s.acks, p.id)
+func (s *session) publish(ctx context.Context, p wire.Packet) error {
+	switch p.QoS {
+	case 1:
+		s.acks = wire.AppendAnswer(s.acks, packets.Puback, p.ID)
+	case 2:
+		return s.lost(wire.ErrMalformed) // we have not asked for it
 	}
-	if isState(p.message.Topic) {
-		return s.state(p.message)
+	m := Message{Topic: string(p.Topic), Payload: p.Payload, Retained: p.Retained, Cut: p.Cut}
+	if isState(m.Topic) {
+		return s.state(m)
 	}
 	now := time.Now()
 	s.client.counts.Messages.Add(1)
 	s.client.counts.Heard.Store(now.UnixMilli())
-	if p.message.Cut {
+	if m.Cut {
 		s.client.counts.Shortened.Add(1)
 	}
-	err := s.client.take(&s.said, p.message, now)
+	err := s.client.take(&s.said, m, now)
 	if err == nil {
 		s.said.Messages++
 		return nil
@@ -231,7 +196,7 @@ func (s *session) publish(ctx context.Context, p packet) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, s.client.options.Patience)
 	defer cancel()
-	if err := s.client.options.Taker.PutAside(limited, err, p.size); err != nil && ctx.Err() == nil {
+	if err := s.client.options.Taker.PutAside(limited, err, p.Size); err != nil && ctx.Err() == nil {
 		s.client.options.Log.Warn("Sparkplug message not understood and not put aside", "error", err)
 	}
 	return nil
@@ -258,13 +223,7 @@ func (s *session) settle(ctx context.Context) error {
 		}
 	}
 	s.said.Reset()
-	for _, id := range s.acks {
-		ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
-		ack.MessageID = id
-		if err := ack.Write(s.out); err != nil {
-			return s.lost(err)
-		}
-	}
+	s.out.Write(s.acks)
 	s.acks = s.acks[:0]
 	return s.flush()
 }
@@ -299,25 +258,14 @@ func (s *session) ask(n Node) error {
 	}
 	command := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	command.TopicName, command.Payload = topic, message
-	return command.Write(s.out)
+	return command.Write(&s.out)
 }
 
-func (s *session) subscribe() error {
-	ask := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
-	ask.MessageID, ask.Topics = 1, s.client.options.filters()
-	ask.Qoss = slices.Repeat([]byte{1}, len(ask.Topics))
-	return s.write(ask)
-}
-
-// granted looks at SUBACK (3.9.3), and says that we are there: not before (Sparkplug
-// 3.0, 5.3).
+// granted looks at SUBACK, and says that we are there: not before (Sparkplug 3.0,
+// 5.3).
 func (s *session) granted(codes []byte) error {
-	filters := s.client.options.filters()
-	for i, f := range filters {
-		if i >= len(codes) || codes[i] >= 0x80 {
-			return fmt.Errorf("subscribe at Sparkplug broker %s: %s refused: let the broker's access list allow %q to read it",
-				s.client.dialer.Address(), f, s.client.options.ClientID)
-		}
+	if err := s.client.dialer.Granted(codes, s.client.options.filters()); err != nil {
+		return fmt.Errorf("subscribe at Sparkplug broker %s: %w", s.client.dialer.Address(), err)
 	}
 	return s.online()
 }
@@ -353,29 +301,16 @@ func (s *session) late() error {
 	return nil
 }
 
-func (s *session) ping() error {
-	if s.pinged && !s.heard {
-		return s.lost(errors.New("it does not answer"))
-	}
-	s.pinged, s.heard = true, false
-	return s.write(packets.NewControlPacket(packets.Pingreq))
-}
-
 func (s *session) write(p packets.ControlPacket) error {
-	if err := p.Write(s.out); err != nil {
+	if err := p.Write(&s.out); err != nil {
 		return s.lost(err)
 	}
 	return s.flush()
 }
 
 func (s *session) flush() error {
-	if s.out.Buffered() == 0 {
-		return nil
-	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(answerTime)); err != nil {
-		return s.lost(err)
-	}
-	if err := s.out.Flush(); err != nil {
+	defer s.out.Reset()
+	if err := s.conn.Write(s.out.Bytes()); err != nil {
 		return s.lost(err)
 	}
 	return nil

@@ -89,8 +89,8 @@ func (s *session) farewell() {
 			if !ok {
 				return
 			}
-			if p.kind == typePuback && p.id == key {
-				_ = s.write(packets.NewControlPacket(packets.Disconnect))
+			if p.Kind == packets.Puback && p.ID == key {
+				s.conn.Part()
 				return
 			}
 		case <-deadline.C:

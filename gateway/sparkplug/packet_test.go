@@ -1,7 +1,6 @@
 package sparkplug
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"io"
@@ -19,7 +18,7 @@ import (
 // publishPacket is PUBLISH with QoS 0.
 func publishPacket(topic string, payload []byte) []byte {
 	body := append(binary.BigEndian.AppendUint16(nil, uint16(len(topic))), topic...)
-	return append(binary.AppendUvarint([]byte{typePublish << 4}, uint64(len(body)+len(payload))), append(body, payload...)...)
+	return append(binary.AppendUvarint([]byte{packets.Publish << 4}, uint64(len(body)+len(payload))), append(body, payload...)...)
 }
 
 // falseBroker lets a client in as it is told to, and then sends it bytes.
@@ -46,8 +45,8 @@ func listeningBroker(t *testing.T, hears func(packets.ControlPacket), connack by
 				defer c.Close()
 				_ = c.SetDeadline(time.Now().Add(soon))
 				for _, answer := range [][]byte{
-					{typeConnack << 4, 2, 0, connack},
-					append(append([]byte{typeSuback << 4, byte(2 + len(suback)), 0, 1}, suback...), then...),
+					{packets.Connack << 4, 2, 0, connack},
+					append(append([]byte{packets.Suback << 4, byte(2 + len(suback)), 0, 1}, suback...), then...),
 					nil,
 				} {
 					p, err := packets.ReadPacket(c)
@@ -79,7 +78,7 @@ func TestWhatABrokerRefusesIsToldWithItsRemedy(t *testing.T) {
 		"our own topic":        {0, []byte{0x80, 1}, nil, "spBv1.0/STATE/medfleet-edge-1 refused"},
 		"a group":              {0, []byte{1, 0x80}, nil, "spBv1.0/ICU/# refused"},
 		"an answer too few":    {0, []byte{1}, nil, "access list"},
-		"and is none":          {0, []byte{1, 1}, []byte{typePublish << 4, 1, 0}, "is it an MQTT broker"},
+		"and is none":          {0, []byte{1, 1}, []byte{packets.Publish << 4, 1, 0}, "is it an MQTT broker"},
 		"and goes on for ever": {0, []byte{1, 1}, []byte{0xd0, 0xff, 0xff, 0xff, 0xff, 0xff}, "is it an MQTT broker"},
 		"with a giant answer":  {0, []byte{1, 1}, []byte{0xd0, 0xff, 0xff, 0xff, 0x7f}, "is it an MQTT broker"},
 	} {
@@ -178,27 +177,4 @@ func TestAFloodThatNobodyUnderstandsDoesNotHoldUpTheOthers(t *testing.T) {
 	put := uint64(h.count(errTopic.Error()))
 	require.GreaterOrEqual(t, put, uint64(lettersMost))
 	require.Equal(t, uint64(2000), put+h.Counts().Unlettered.Load())
-}
-
-// FuzzReadPacket: whatever a broker sends, a packet is bounded, and reading ends.
-func FuzzReadPacket(f *testing.F) {
-	f.Add(publishPacket("spBv1.0/ICU/NDATA/bed7", []byte("x")))
-	f.Add([]byte{typeConnack << 4, 2, 0, 0, typeSuback << 4, 3, 0, 1, 1, typePuback << 4, 2, 0, 2, typePingresp << 4, 0})
-	f.Add([]byte{typePublish<<4 | 2, 7, 0, 1, 'a', 0, 9, 'p', 'q'})
-	f.Add([]byte{typePublish << 4, 0xff, 0xff, 0xff, 0x7f, 0, 1, 'a'})
-	f.Fuzz(func(t *testing.T, wire []byte) {
-		in := bufio.NewReaderSize(bytes.NewReader(wire), 64)
-		for read := 0; ; read++ {
-			p, err := readPacket(in)
-			if err != nil {
-				break
-			}
-			require.LessOrEqual(t, read, len(wire)/2, "a packet has two bytes at least")
-			require.LessOrEqual(t, len(p.message.Payload), min(len(wire), maxPacket))
-			require.LessOrEqual(t, len(p.codes), min(len(wire), maxControl))
-			if p.message.Cut {
-				require.Empty(t, p.message.Payload)
-			}
-		}
-	})
 }

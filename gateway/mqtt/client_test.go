@@ -331,6 +331,7 @@ func TestASlowDiskHoldsTheBrokerBackAndMemoryStaysBounded(t *testing.T) {
 					all <- nil
 				}()
 				time.Sleep(time.Second)
+				synctest.Wait()
 				require.InDelta(t, c.most, said, 2)
 				require.True(t, client.Up(), "it only waits")
 				require.Zero(t, client.Counts().Full.Load())

@@ -34,7 +34,7 @@ type Conn struct {
 	until   time.Time // by when the broker has to have let us in
 	stopped atomic.Bool
 
-	write sync.Mutex
+	turn  chan struct{} // of who may write
 	end   sync.Once
 	ended chan struct{}
 	cause error // read after ended
@@ -43,7 +43,7 @@ type Conn struct {
 // NewConn begins with a connection that is open. Messages over most bytes come
 // without their payload.
 func NewConn(conn net.Conn, most int) *Conn {
-	c := &Conn{conn: conn, ended: make(chan struct{})}
+	c := &Conn{conn: conn, turn: make(chan struct{}, 1), ended: make(chan struct{})}
 	c.Reader = NewReader(socket{c}, most)
 	return c
 }
@@ -87,8 +87,8 @@ func (c *Conn) Write(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	c.write.Lock()
-	defer c.write.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	return c.why(c.writeUntil(b, time.Now().Add(answerTime)))
 }
 
@@ -120,8 +120,8 @@ func (c *Conn) Part() {
 	_ = packets.NewControlPacket(packets.Disconnect).Write(&b) // a buffer takes everything
 	// What is being written does not get more time than this either.
 	_ = c.conn.SetWriteDeadline(time.Now().Add(partTime))
-	c.write.Lock()
-	defer c.write.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	_ = c.writeUntil(b.Bytes(), time.Now().Add(partTime)) // nobody is left to be told
 	c.Cut(errEnded)
 }

@@ -22,10 +22,11 @@ import (
 //	go test -run xxx -bench Gateway -benchtime 5s ./cmd/medfleet
 //
 // flood is as much as it takes, with one message in flight per device. steady is
-// 3 000 messages a second at random moments: few of them share a sync. to=spool is
-// without a collector, to=collector with one that has to have everything in the
-// end, to=nothing is the floor: the MQTT library alone, with a hook that keeps
-// nothing. To see where the time goes, while it runs:
+// 3 000 messages a second at random moments: few of them would share a sync if none
+// waited for others. to=spool is without a collector, to=collector with one that has
+// to have everything in the end, to=nothing is the floor: the way in alone, the
+// broker's library or our own client of a broker, with a taker that keeps nothing.
+// To see where the time goes, while it runs:
 //
 //	perf record -g -p $(pgrep -f 'gateway --config.file') sleep 5
 

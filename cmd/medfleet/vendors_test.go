@@ -107,6 +107,14 @@ var makers = map[string]feed{
 			"OBX|2|NM|67980^MDC_ATTR_TIME_PD_OP_HRS^MDC|1.0.0.1|8123|264384^MDC_DIM_HR^MDC|||||R",
 		},
 		sender: "draeger", device: "ASHK-0061", class: "ventilator", metrics: []string{"operating_hours"}, answer: "AA"},
+	"Hamilton, as IHE has it, without a zone": {
+		rows: []string{
+			mshFrom("HAMILTON-C6^^", "HAMILTON MEDICAL", "ORU^R01^ORU_R01", "|||AL|NE|||||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.4.1^ISO"),
+			"OBR|1|1|1|70873^MDC_DEV_SYS_BREATHING_PT_VENT_MDS^MDC|||20260730120000",
+			"OBX|1||70873^MDC_DEV_SYS_BREATHING_PT_VENT_MDS^MDC|1.0.0.0|||||||X|||||||SN-12345^HAMILTON",
+			"OBX|2|NM|67980^MDC_ATTR_TIME_PD_OP_HRS^MDC|1.0.0.1|10012|264384^MDC_DIM_HR^MDC|||||R",
+		},
+		sender: "hamilton", device: "SN-12345", class: "ventilator", metrics: []string{"operating_hours"}, answer: "CA"},
 	"Smiths, power of a pump": {
 		rows: []string{
 			mshFrom("Smiths Medical PharmGuard^0011223344556677^EUI-64", "", "ORU^R01^ORU_R01", "|||AL|NE|||||IHE_PCD_015^IHE PCD^1.3.6.1.4.1.19376.1.6.1.15.1^ISO"),

@@ -8,6 +8,8 @@ type place uint8
 
 const (
 	mshApplication place = iota
+	mshMatchApplication
+	mshMatchFacility
 	mshApplicationID
 	mshFacility
 	mshSender
@@ -139,9 +141,13 @@ type rule struct {
 // allowed is the allow-list. It is the only place to change when something
 // more is to be read; the tests plant tokens in every other position.
 var allowed = [places]rule{
-	mshApplication:    {segmentMSH, 3, 1, 0, shapeName, forgotten, true, "finds the sender's configuration"},
-	mshApplicationID:  {segmentMSH, 3, 2, 0, shapeIdentity, asText, false, "device identity where the configuration says so (msh3.2)"},
-	mshFacility:       {segmentMSH, 4, 1, 0, shapeName, forgotten, true, "finds the sender's configuration"},
+	mshApplication:   {segmentMSH, 3, 1, 0, shapeName, asText, true, "who sent it, for people; device identity where the configuration says so (msh3.1)"},
+	mshApplicationID: {segmentMSH, 3, 2, 0, shapeIdentity, asText, false, "device identity where the configuration says so (msh3.2)"},
+	mshFacility:      {segmentMSH, 4, 1, 0, shapeName, asText, true, "who sent it, for people; device identity where the configuration says so (msh4.1)"},
+
+	mshMatchApplication: {segmentMSH, 3, 1, 0, shapePrintable, forgotten, false, "finds the sender's configuration"},
+	mshMatchFacility:    {segmentMSH, 4, 1, 0, shapePrintable, forgotten, false, "finds the sender's configuration"},
+
 	mshSender:         {segmentMSH, 3, 0, 0, shapeAny, inHash, false, "event id"},
 	mshSenderFacility: {segmentMSH, 4, 0, 0, shapeAny, inHash, false, "event id"},
 	mshTime:           {segmentMSH, 7, 1, 0, shapeTime, asNumber, true, "clock skew; time of a report that has none; event id"},

@@ -217,7 +217,7 @@ func classNames(set *profiles.Set) []medfleet.Class {
 
 // senderOf finds whose message it is. The last of the senders fits everybody.
 func (m *Mapper) senderOf(r *reading) *sender {
-	application, facility := r.sieve.get(0, mshApplication), r.sieve.get(0, mshFacility)
+	application, facility := r.sieve.get(0, mshMatchApplication), r.sieve.get(0, mshMatchFacility)
 	for i := range m.senders {
 		if m.senders[i].fits(application, facility, r.peer) {
 			return &m.senders[i]

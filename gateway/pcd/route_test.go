@@ -176,7 +176,7 @@ func TestAMessageOfTooManyDevicesIsBounded(t *testing.T) {
 
 func TestASenderWhoseNameHasAnUmlaut(t *testing.T) {
 	m := newMapper(t, Sender{Name: "ventilators", Match: Match{Facility: "dr?ger*"}})
-	for name, facility := range map[string]string{"UTF-8": "Dräger Medical", "8859/1": "Dr\xe4ger Medical", "capitals": "DRÄGER"} {
+	for name, facility := range map[string]string{"UTF-8": "Dräger Medical", "8859/1": "Dr\xe4ger Medical", "capitals": "DRÄGER", "in full": "Drägerwerk AG & Co. KGaA, Lübeck"} {
 		msg := parse(t, "MSH|^~\\&|X|"+facility+"|||||ORU^R01|1|P|2.6\r")
 		var res Result
 		m.Map(&res, msg, peer, now)

@@ -12,6 +12,7 @@ type shape uint8
 const (
 	shapeAny shape = iota
 	shapeName
+	shapePrintable
 	shapeIdentity
 	shapeModel
 	shapePlace
@@ -52,6 +53,7 @@ type form struct {
 var shapes = [...]form{
 	shapeAny:       {"anything up to 1024 bytes", false, func(b []byte) bool { return len(b) <= 1024 }},
 	shapeName:      {"up to 64 bytes of letters of any script, digits, blanks and . _ - + /", true, isName},
+	shapePrintable: {"up to 128 bytes without control characters", true, func(b []byte) bool { return every(b, 128, func(c byte) bool { return c >= ' ' && c != 0x7f }) }},
 	shapeIdentity:  {"up to 64 letters, digits, blanks and . _ - + / : # ( ), a digit among them, not only zeros", true, isIdentity},
 	shapeModel:     {"up to 40 letters, digits, blanks and . _ - + / ( ), beginning with a letter or digit", true, isModel},
 	shapePlace:     {"up to 32 letters, digits, blanks and . _ - / #", true, isPlace},

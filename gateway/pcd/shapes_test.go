@@ -10,6 +10,7 @@ import (
 func TestShapes(t *testing.T) {
 	for s, c := range map[shape]struct{ fit, not []string }{
 		shapeName:       {[]string{"SPACE-STATION 7", "MINDRAY_A7", "3", "Dräger Medical", "東芝"}, []string{"a,b", "a^b", "a|b", "<b>", "a\xff", strings.Repeat("a", 65)}},
+		shapePrintable:  {[]string{"Drägerwerk AG & Co. KGaA", "Smiths Medical, Inc."}, []string{"a\nb", "a\x00", strings.Repeat("a", 129)}},
 		shapeIdentity:   {[]string{"P2449", "uuid-IntelliVue MX500 - 866064", "(01)0405(21)7", "A0"}, []string{"Adams Albert", "000", "0000-0000", "Adams, 7", "7;", "7\n", "7\"", strings.Repeat("7", 65)}},
 		shapeModel:      {[]string{"Perfusor Space", "B40", "Infinity V500 (2)"}, []string{" B40", "-B", "Hon, Albert", "B40\\", "<script>", "=1+1", strings.Repeat("b", 41)}},
 		shapePlace:      {[]string{"4W", "ICU", "HO Surgery", "Chirurgie Süd", "3/2"}, []string{"a^b", "Hon, Albert", "a\nb", "<b>", "a\xff", "=4W", strings.Repeat("w", 33)}},

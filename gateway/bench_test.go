@@ -19,6 +19,7 @@ func (a *atOnce) Enqueue(payloads ...[]byte) (uint64, error) {
 func (a *atOnce) EnqueuePatient(payloads ...[]byte) (uint64, error) { return a.Enqueue(payloads...) }
 
 func (a *atOnce) WaitDurable(context.Context, uint64) error { return nil }
+func (a *atOnce) WaitQueue(context.Context) error           { return nil }
 
 // BenchmarkTakeStatus is what the gateway itself does with an MQTT message of 260
 // bytes between the library that brings it and the spool.

@@ -141,7 +141,7 @@ func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, rece
 	case pcd.NothingForUs:
 		h.counts.Nothing.Add(1)
 	}
-	return &recordReceipt{h, h.keeper.keep(h.gather(w, received)), h.answers(w)}
+	return &recordReceipt{h, h.keeper.keepWithin(ctx, h.gather(w, received), diskPatience), h.answers(w)}
 }
 
 // gather makes a batch of what the message became.

@@ -40,10 +40,12 @@ type flagged[T any] struct {
 
 // Custody is where records are handed over: Enqueue takes them in order and gives
 // the sequence of the last, EnqueuePatient those that may wait for others to share
-// their sync; WaitDurable returns nil when a record is on disk. A spool is one.
+// their sync; WaitQueue returns when a queue that was full may have room again,
+// WaitDurable nil when a record is on disk. A spool is one.
 type Custody interface {
 	Enqueue(payloads ...[]byte) (last uint64, err error)
 	EnqueuePatient(payloads ...[]byte) (last uint64, err error)
+	WaitQueue(ctx context.Context) error
 	WaitDurable(ctx context.Context, sequence uint64) error
 }
 
@@ -73,6 +75,10 @@ type scratch struct {
 	ends     []int
 	payloads [][]byte
 }
+
+// diskPatience is how long a full queue is waited for. Most senders of HL7 wait for
+// their answer for half a minute.
+const diskPatience = 10 * time.Second
 
 // receipt says which records to wait for; 0 is none.
 type receipt struct {
@@ -109,45 +115,77 @@ func (r receipt) wait(ctx context.Context) error {
 	return nil
 }
 
-// keep hands a batch to the spools. Events go first: when they cannot be kept
-// the message is not acknowledged, and its readings come again with it.
-func (k *keeper) keep(b *batch) receipt {
+// keep hands a batch to the spools and waits for nothing.
+func (k *keeper) keep(b *batch) receipt { return k.keepWithin(context.Background(), b, 0) }
+
+// keepWithin hands a batch to the spools. Events go first: when they cannot be kept
+// the message is not acknowledged, and its readings come again with it. While only
+// a spool's queue in memory is full it waits, for each spool at most the time given
+// and not longer than ctx: the disk is slow then and takes what it has.
+func (k *keeper) keepWithin(ctx context.Context, b *batch, patience time.Duration) receipt {
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	r := receipt{keeper: k, parts: len(b.attachments) > 0}
-	r.events, r.err = k.put(k.events, s, b.patient, func() { k.encodeEvents(s, b) })
+	k.encodeEvents(s, b)
+	r.events, r.err = k.put(ctx, k.events, s, b.patient, patience)
 	if r.err != nil && r.parts {
 		k.parts.forget(b.attachments)
 	}
 	if r.err == nil {
-		r.telemetry, r.err = k.put(k.telemetry, s, b.patient, func() { k.encodeObservations(s, b) })
+		k.encodeObservations(s, b)
+		r.telemetry, r.err = k.put(ctx, k.telemetry, s, b.patient, patience)
 	}
 	return r
 }
 
-func (k *keeper) put(log Custody, s *scratch, patient bool, encode func()) (last uint64, err error) {
-	s.buffer, s.ends, s.payloads = s.buffer[:0], s.ends[:0], s.payloads[:0]
-	encode()
+// put hands over what is encoded.
+func (k *keeper) put(ctx context.Context, log Custody, s *scratch, patient bool, patience time.Duration) (uint64, error) {
 	if len(s.ends) == 0 {
 		return 0, nil
 	}
+	s.payloads = s.payloads[:0]
 	start := 0
 	for _, end := range s.ends {
 		s.payloads = append(s.payloads, s.buffer[start:end])
 		start = end
 	}
-	if patient {
-		last, err = log.EnqueuePatient(s.payloads...)
-	} else {
-		last, err = log.Enqueue(s.payloads...)
-	}
+	last, err := enqueue(ctx, log, s.payloads, patient, patience)
 	if errors.Is(err, spool.ErrFull) {
 		return 0, medfleet.Retryable(fmt.Errorf("keep record: %w", err), 0)
 	}
 	return last, err
 }
 
+// enqueue tries again after each round of the disk until its patience ends. A disk
+// that fails ends rounds too; then the queue takes the records, and waiting for them
+// tells.
+func enqueue(ctx context.Context, log Custody, payloads [][]byte, patient bool, patience time.Duration) (uint64, error) {
+	last, err := handTo(log, payloads, patient)
+	if patience == 0 || !spool.QueueFull(err) {
+		return last, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for spool.QueueFull(err) {
+		if ended := log.WaitQueue(ctx); ended != nil {
+			return 0, fmt.Errorf("%w: %w", err, ended)
+		}
+		last, err = handTo(log, payloads, patient)
+	}
+	return last, err
+}
+
+func handTo(log Custody, payloads [][]byte, patient bool) (uint64, error) {
+	if patient {
+		return log.EnqueuePatient(payloads...)
+	}
+	return log.Enqueue(payloads...)
+}
+
+func (s *scratch) begin() { s.buffer, s.ends = s.buffer[:0], s.ends[:0] }
+
 func (k *keeper) encodeEvents(s *scratch, b *batch) {
+	s.begin()
 	for _, e := range b.events {
 		k.places.complete(&e.value.Equipment)
 		e.value.Feed = b.feed
@@ -163,6 +201,7 @@ func (k *keeper) encodeEvents(s *scratch, b *batch) {
 }
 
 func (k *keeper) encodeObservations(s *scratch, b *batch) {
+	s.begin()
 	for i, o := range b.observations {
 		k.places.complete(&o.value.Equipment)
 		o.value.Feed = b.feed
@@ -194,7 +233,7 @@ func (k *keeper) beat(ctx context.Context, lines [][]byte, at medfleet.Millis) e
 		e := record.Envelope{Kind: record.Heartbeat, Received: at, Gateway: k.gateway, Stream: []byte(Events), Line: line}
 		payloads[i] = e.Append(nil)
 	}
-	last, err := k.events.Enqueue(payloads...)
+	last, err := enqueue(ctx, k.events, payloads, false, diskPatience)
 	if err != nil {
 		return err
 	}

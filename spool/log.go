@@ -188,22 +188,25 @@ func (l *Log) Append(ctx context.Context, payloads ...[]byte) (last uint64, err 
 		if err == nil {
 			return last, l.WaitDurable(ctx, last)
 		}
-		if !queueFull(err) {
+		if !QueueFull(err) {
 			return 0, err
 		}
-		if err := l.waitQueue(ctx); err != nil {
+		if err := l.WaitQueue(ctx); err != nil {
 			return 0, err
 		}
 	}
 }
 
-func queueFull(err error) bool {
+// QueueFull says that an error of Enqueue is about the queue in memory alone, which
+// passes when the committer has finished a round: see WaitQueue.
+func QueueFull(err error) bool {
 	var full *FullError
 	return errors.As(err, &full) && full.Holder == ""
 }
 
-// waitQueue returns when the committer has finished a round.
-func (l *Log) waitQueue(ctx context.Context) error {
+// WaitQueue returns when the committer has finished a round, whether its records are
+// durable now or failed, or ctx's error. It returns at once when nothing is queued.
+func (l *Log) WaitQueue(ctx context.Context) error {
 	l.mu.Lock()
 	done := l.queue.done
 	if len(l.flight.frames) > 0 {

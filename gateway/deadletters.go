@@ -40,11 +40,12 @@ func (d *deadLetters) keep(ctx context.Context, l DeadLetter) error {
 	return nil
 }
 
-// post hands the letter to the disk: those that come together share a sync.
-func (d *deadLetters) post(l DeadLetter) posted {
+// post hands the letter to the disk: those that come together share a sync, and
+// patient ones wait for company.
+func (d *deadLetters) post(l DeadLetter, patient bool) posted {
 	p := posted{letters: d, letter: l}
 	if b, err := l.encode(); err == nil {
-		p.sequence, _ = d.log.EnqueuePatient(b) // what is not taken now is kept when it is waited for
+		p.sequence, _ = handTo(d.log, [][]byte{b}, patient) // what is not taken now is kept when it is waited for
 	}
 	return p
 }

@@ -29,26 +29,25 @@ func (h *hl7Keeper) readAll(ctx context.Context, from mllp.Peer, w *worker, fram
 	var all batchReceipt
 	for m, err := range hl7.Messages(frame) {
 		if len(all) == maxBatch {
-			all = append(all, h.aside(from, frame, errBatch))
+			all = append(all, h.unanswered(from, frame, errBatch))
 			break
 		}
 		w.message = m
 		if errors.Is(err, hl7.ErrNotHL7) || errors.Is(err, hl7.ErrSeparators) {
-			all = append(all, h.aside(from, frame, err)) // nobody waits for its answer: it has no control id
+			all = append(all, h.unanswered(from, frame, err)) // nobody waits for its answer: it has no control id
 			continue
 		}
 		all = append(all, h.one(ctx, from, w, frame, err))
 	}
 	if len(all) == 0 {
-		return h.aside(from, frame, errEmptyBatch)
+		return h.unanswered(from, frame, errEmptyBatch)
 	}
 	return all
 }
 
-// aside is the receipt of what has no answer but leaves a dead letter.
-func (h *hl7Keeper) aside(from mllp.Peer, frame []byte, err error) mllp.Receipt {
-	h.counts.NotUnderstood.Add(1)
-	return &letterReceipt{h, answers{}, DeadLetter{Source: "hl7", Peer: from.Addr.String(), Reason: err.Error(), Bytes: len(frame)}}
+// unanswered is the receipt of what has no answer but leaves a dead letter.
+func (h *hl7Keeper) unanswered(from mllp.Peer, frame []byte, err error) mllp.Receipt {
+	return h.aside(from, answers{}, DeadLetter{Reason: err.Error(), Bytes: len(frame)})
 }
 
 // Wait answers when all messages are durable. If one is not kept none is

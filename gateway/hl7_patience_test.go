@@ -32,6 +32,7 @@ func narrow(d *memfile.Disk) spool.Options {
 // ward is an HL7 listener whose telemetry goes to a disk of the test's.
 type ward struct {
 	*hl7Keeper
+	letters  *spool.Log
 	listener *mllp.Listener
 	address  string
 	stop     func()
@@ -39,15 +40,19 @@ type ward struct {
 
 func startWard(t *testing.T, telemetry *spool.Log) *ward {
 	t.Helper()
+	return startWardWith(t, telemetry, openLog(t, spool.Options{Files: memfile.New()}))
+}
+
+func startWardWith(t *testing.T, telemetry, letters *spool.Log) *ward {
+	t.Helper()
 	k := newKeeper("edge-1", openLog(t, spool.Options{Files: memfile.New()}), telemetry)
-	dead := &deadLetters{log: openLog(t, spool.Options{Files: memfile.New()})}
-	h, err := newHL7Keeper(k, dead, new(Counts), HL7Config{}, set(), "north", "edge-1")
+	h, err := newHL7Keeper(k, &deadLetters{log: letters}, new(Counts), HL7Config{}, set(), "north", "edge-1")
 	require.NoError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	w := &ward{hl7Keeper: h, listener: mllp.NewListener(mllp.Config{}, newHL7Feed(h, "ward")), address: ln.Addr().String()}
+	w := &ward{hl7Keeper: h, letters: letters, listener: mllp.NewListener(mllp.Config{}, newHL7Feed(h, "ward")), address: ln.Addr().String()}
 	go func() { ended <- w.listener.Run(ctx, ln) }()
 	w.stop = sync.OnceFunc(func() { cancel(); require.NoError(t, <-ended) })
 	t.Cleanup(w.stop)
@@ -124,6 +129,8 @@ func TestADiskThatFailsIsToldAtOnceHoweverManyWait(t *testing.T) {
 	disk, g := gated(errors.New("EIO"))
 	w := startWard(t, openLog(t, narrow(disk)))
 	g.hold(disk)
+	release := sync.OnceFunc(func() { close(g.open) })
+	defer release()
 	var all sync.WaitGroup
 	for s := range senders {
 		all.Go(func() {
@@ -134,11 +141,46 @@ func TestADiskThatFailsIsToldAtOnceHoweverManyWait(t *testing.T) {
 	}
 	w.took(t, senders)
 	began := time.Now()
-	close(g.open)
+	release()
 	all.Wait()
 	require.Less(t, time.Since(began), diskPatience/2)
 	require.Equal(t, uint64(senders), w.counts.NotKept.Load())
 	require.Zero(t, w.counts.Kept.Load())
+}
+
+// What is not understood is answered when its letter is on the disk, and those that
+// come together share a sync.
+func TestDeadLettersShareASync(t *testing.T) {
+	for name, trouble := range map[string]error{"a slow disk": nil, "one that fails": errors.New("EIO")} {
+		t.Run(name, func(t *testing.T) {
+			disk, g := gated(trouble)
+			w := startWardWith(t, openLog(t, spool.Options{Files: memfile.New()}), openLog(t, spool.Options{Files: disk}))
+			g.hold(disk)
+			release := sync.OnceFunc(func() { close(g.open) })
+			defer release()
+			conn, err := net.Dial("tcp", w.address)
+			require.NoError(t, err)
+			s := talk(t, conn)
+			defer s.Close()
+			said := []string{header("", "1") + "\r", header("", "2") + "\r", header("", "3") + "\r", header("", "4") + "\r"}
+			s.says(said...)
+			w.took(t, uint64(len(said)))
+			require.Eventually(t, func() bool { return w.counts.NotUnderstood.Load() == uint64(len(said)) }, soon, time.Millisecond)
+			require.Zero(t, w.letters.Stats().Newest, "none is durable yet")
+			release()
+			for i := range said {
+				answer, err := s.r.Next()
+				if trouble != nil {
+					require.Error(t, err, "%q", answer)
+					require.Equal(t, uint64(1), w.counts.NotKept.Load())
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, fmt.Sprintf("AA %d", i+1), code(answer))
+			}
+			require.LessOrEqual(t, w.letters.Stats().Fsyncs, uint64(2), "the first, and one for all that came meanwhile")
+		})
+	}
 }
 
 func TestAGatewayThatStopsWaitsForNoQueue(t *testing.T) {

@@ -91,10 +91,17 @@ func (r *recordReceipt) Wait(ctx context.Context) mllp.Answer {
 type letterReceipt struct {
 	h *hl7Keeper
 	answers
-	letter DeadLetter
+	letter posted
+}
+
+// aside counts a message that is not understood and hands its letter over.
+func (h *hl7Keeper) aside(from mllp.Peer, a answers, l DeadLetter) mllp.Receipt {
+	h.counts.NotUnderstood.Add(1)
+	l.Source, l.Peer = "hl7", from.Addr.String()
+	return &letterReceipt{h, a, h.dead.post(l, false)}
 }
 
 // Wait answers when the dead letter is durable.
 func (r *letterReceipt) Wait(ctx context.Context) mllp.Answer {
-	return r.after(r.h, r.h.dead.keep(ctx, r.letter))
+	return r.after(r.h, r.letter.Wait(ctx))
 }

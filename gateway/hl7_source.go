@@ -121,10 +121,7 @@ func (h *hl7Keeper) broken(ctx context.Context, from mllp.Peer, w *worker, frame
 	if errors.Is(err, hl7.ErrNotHL7) || errors.Is(err, hl7.ErrSeparators) {
 		return h.noHL7(ctx, from, frame, "not HL7: it does not begin with MSH and usable separators")
 	}
-	h.counts.NotUnderstood.Add(1)
-	return &letterReceipt{h, h.answers(w), DeadLetter{
-		Source: "hl7", Peer: from.Addr.String(), Reason: err.Error(), Bytes: len(frame),
-	}}
+	return h.aside(from, h.answers(w), DeadLetter{Reason: err.Error(), Bytes: len(frame)})
 }
 
 func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, received medfleet.Millis) mllp.Receipt {
@@ -133,11 +130,9 @@ func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, rece
 		h.counts.Asked.Add(1)
 		return mllp.Answer{Frame: h.answer(w, hl7.Rejected, nil)}
 	case pcd.NotUnderstood:
-		h.counts.NotUnderstood.Add(1)
-		return &letterReceipt{h, h.answers(w), DeadLetter{
-			Source: "hl7", Peer: from.Addr.String(), Reason: w.result.Reason,
-			Bytes: len(w.message.Raw()), Skeleton: pcd.Skeleton(nil, &w.message),
-		}}
+		return h.aside(from, h.answers(w), DeadLetter{
+			Reason: w.result.Reason, Bytes: len(w.message.Raw()), Skeleton: pcd.Skeleton(nil, &w.message),
+		})
 	case pcd.NothingForUs:
 		h.counts.Nothing.Add(1)
 	}

@@ -59,7 +59,7 @@ func (m *mqttKeeper) without(msg mqtt.Message, err error) mqtt.Receipt {
 }
 
 func (m *mqttKeeper) post(msg mqtt.Message, reason error) posted {
-	return m.dead.post(DeadLetter{Source: "mqtt", Reason: reason.Error(), Bytes: len(msg.Payload)})
+	return m.dead.post(DeadLetter{Source: "mqtt", Reason: reason.Error(), Bytes: len(msg.Payload)}, true)
 }
 
 // nothingReceipt is for a message that says nothing to us.

@@ -55,7 +55,8 @@ func TestNoPatientDataIsWrittenAnywhere(t *testing.T) {
 	}
 	slices.Sort(unexpected)
 	require.Empty(t, slices.Compact(unexpected))
-	for _, where := range []string{"PV1-3.1", "OBX-18.1", "MSH-10.1", "topic device", "value of unit", "mapped: topic unit"} {
+	for _, where := range []string{"PV1-3.1", "OBX-18.1", "MSH-10.1", "topic device", "value of unit", "mapped: topic unit",
+		"sparkplug: device that names", "sparkplug: group that places", "sparkplug: Model"} {
 		require.Contains(t, slices.Collect(maps.Keys(survivors)), where, "what the table allows comes through")
 	}
 	t.Logf("%d tokens in %d positions, %d messages, %d dead letters; %d bytes in %d sinks searched; %d positions survive, all on the list",
@@ -67,24 +68,34 @@ func TestNoPatientDataIsWrittenAnywhere(t *testing.T) {
 // Logs and metrics never say what a message says; there the search finds a token
 // that is written to them.
 func TestWithoutTheFilterTheSearchFindsPatientData(t *testing.T) {
-	unfiltered = true
-	defer func() { unfiltered = false }()
+	unfiltered, sparkplugUnfiltered = true, true
+	defer func() { unfiltered, sparkplugUnfiltered = false, false }()
 	all := bearers()
 	s, g, _ := infest(t, map[string][]string{"alert": all["alert"], "monitor": all["monitor"], "unknown": all["unknown"]})
-	found := map[string]int{}
+	found, ofNodes := map[string]int{}, map[string]int{}
 	for name, b := range s.sinks.all {
 		for f := range search(b.Bytes()) {
-			if _, why := g.allowed(name, f); why != "" {
-				found[name]++
+			p, why := g.allowed(name, f)
+			if why == "" {
+				continue
+			}
+			found[name]++
+			if strings.HasPrefix(p.where, "sparkplug: ") {
+				ofNodes[name]++
 			}
 		}
 	}
-	t.Log(found)
+	t.Log(found, ofNodes)
 	for _, name := range []string{
 		"gateway/events", "gateway/telemetry", "gateway/deadletters", "collector/journal", "collector/history", "collector/state.db",
 		"API", "board", "pages", "stream", "uplink", "gateway log", "collector log", "metrics",
 	} {
 		require.Positive(t, found[name], "nothing is found in %s", name)
+	}
+	for _, name := range []string{
+		"gateway/events", "gateway/telemetry", "collector/journal", "collector/history", "collector/state.db", "API", "board", "pages", "stream", "uplink",
+	} {
+		require.Positive(t, ofNodes[name], "nothing of an edge node's is found in %s", name)
 	}
 }
 
@@ -104,6 +115,8 @@ func infest(t *testing.T, bases map[string][]string) (s *system, g *garden, sent
 	s.sendBytes(broken)
 	published := append(g.published(), g.foreign()...)
 	s.publish(g, published)
+	nodes := g.sparkplug()
+	s.sendSparkplug(nodes)
 	s.settle()
 	s.read()
 	if unfiltered {
@@ -112,7 +125,7 @@ func infest(t *testing.T, bases map[string][]string) (s *system, g *garden, sent
 	s.stop()
 	s.files()
 	s.unpackUplink()
-	return s, g, len(messages) + len(broken) + len(published)
+	return s, g, len(messages) + len(broken) + len(published) + len(nodes)
 }
 
 // echoed is what the sender is told of its own header: its and the receiver's
@@ -141,6 +154,9 @@ func (g *garden) allowed(sink string, f found) (p planting, why string) {
 func (g *garden) onList(p planting) bool {
 	if p.segment == "MQTT" {
 		shape, ok := contract[p.where]
+		if strings.HasPrefix(p.where, "sparkplug: ") {
+			shape, ok = sparkplugContract[p.where]
+		}
 		return ok && shape.MatchString(strings.NewReplacer("/", "_", "+", "_").Replace(p.text))
 	}
 	return slices.ContainsFunc(pcd.AllowList(), func(a pcd.Allowed) bool {

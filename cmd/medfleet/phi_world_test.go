@@ -33,6 +33,7 @@ import (
 	"medfleet/collector/store"
 	"medfleet/gateway"
 	"medfleet/gateway/mllp"
+	"medfleet/gateway/sparkplug"
 	"medfleet/profiles"
 	"medfleet/spool"
 )
@@ -72,6 +73,7 @@ type system struct {
 	sinks       *sinks
 	folder, web string
 	hl7, mqtt   string
+	spark       string // a broker of the hospital's, at which edge nodes speak
 	uplink      *proxy
 	edge        *edge
 	center      *center
@@ -82,7 +84,7 @@ const phiToken = "0123456789abcdef-edge-1"
 
 func startSystem(t *testing.T) *system {
 	t.Helper()
-	s := &system{t: t, sinks: &sinks{all: map[string]*bytes.Buffer{}}, folder: t.TempDir(), hl7: freeAddress(t), mqtt: freeAddress(t)}
+	s := &system{t: t, sinks: &sinks{all: map[string]*bytes.Buffer{}}, folder: t.TempDir(), hl7: freeAddress(t), mqtt: freeAddress(t), spark: startMochi(t)}
 	set, err := profiles.Load("")
 	require.NoError(t, err)
 	web, err := net.Listen("tcp", "127.0.0.1:0")
@@ -158,7 +160,7 @@ func (s *system) openEdge(set *profiles.Set) {
 	require.NoError(s.t, os.Mkdir(folder, 0o700))
 	config := gateway.Config{
 		ID: "edge-1", Site: "north", DataDir: folder, Beat: 200 * time.Millisecond,
-		MQTT:   gateway.MQTTConfig{Listen: s.mqtt},
+		MQTT:   gateway.MQTTConfig{Listen: s.mqtt, Sparkplug: []sparkplug.Config{sparkplugFeed(s.spark)}},
 		Uplink: gateway.UplinkConfig{URL: "http://" + s.uplink.address(), Token: phiToken},
 	}
 	config.HL7.Listen, config.HL7.MaxFrame = s.hl7, 256<<10
@@ -270,7 +272,7 @@ func (s *system) settle() {
 		s.sinks.mu.Lock()
 		defer s.sinks.mu.Unlock()
 		b := s.sinks.all["pages"]
-		return b != nil && b.Len() > 0
+		return b != nil && bytes.Contains(b.Bytes(), []byte(lastPump))
 	})
 }
 

@@ -113,13 +113,26 @@ func (*everybody) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { re
 func (*everybody) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
 
 func openBroker(ts *testscript.TestScript, _ bool, args []string) {
-	s := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
-	ts.Check(s.AddHook(new(everybody), nil))
-	tcp := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
-	ts.Check(s.AddListener(tcp))
-	ts.Check(s.Serve())
+	s, address, err := newMochi()
+	ts.Check(err)
 	ts.Defer(func() { s.Close() })
-	ts.Setenv(args[0], tcp.Address())
+	ts.Setenv(args[0], address)
+}
+
+// startMochi starts a broker in this process and gives its address.
+func startMochi(t *testing.T) string {
+	t.Helper()
+	s, address, err := newMochi()
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	return address
+}
+
+func newMochi() (*mochi.Server, string, error) {
+	s := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
+	tcp := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
+	err := errors.Join(s.AddHook(new(everybody), nil), s.AddListener(tcp), s.Serve())
+	return s, tcp.Address(), err
 }
 
 func TestEveryCommandSaysWhatItIsForAndShowsAnExample(t *testing.T) {

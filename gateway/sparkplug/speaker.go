@@ -69,6 +69,10 @@ var (
 	errAliases = errors.New("too many metrics with an alias: the bound for all edge nodes together is reached")
 )
 
+// unfiltered takes every text for the name that the mapping says it is. Nothing in the
+// program sets it: it is the control of the test that looks for patient data.
+var unfiltered bool
+
 // identify learns from a birth who the speaker is.
 func (s *speaker) identify(h *Host, p *payload.Payload) error {
 	class, model := s.plan.Class, s.plan.Model
@@ -76,7 +80,7 @@ func (s *speaker) identify(h *Host, p *payload.Payload) error {
 		if s.plan.ClassFrom != nil && m.GetName() == s.plan.ClassFrom.Metric {
 			class = s.plan.ClassFrom.Words[m.GetStringValue()]
 		}
-		if s.plan.ModelFrom != "" && m.GetName() == s.plan.ModelFrom && mapping.Model(m.GetStringValue()) {
+		if s.plan.ModelFrom != "" && m.GetName() == s.plan.ModelFrom && (unfiltered || mapping.Model(m.GetStringValue())) {
 			model = m.GetStringValue()
 		}
 	}
@@ -84,7 +88,7 @@ func (s *speaker) identify(h *Host, p *payload.Payload) error {
 		return errClass
 	}
 	id, err := s.plan.name.Device(s.level)
-	if err != nil || !s.plan.pattern.MatchString(string(id)) {
+	if err != nil || !unfiltered && !s.plan.pattern.MatchString(string(id)) {
 		return errID
 	}
 	if other := h.ids[id]; other != nil && other != s && other.born {
@@ -93,7 +97,7 @@ func (s *speaker) identify(h *Host, p *payload.Payload) error {
 	}
 	h.ids[id] = s // where it was before, it is not any more
 	s.equipment = medfleet.Equipment{Device: id, Class: s.class.profile.Class, Model: model, Site: h.options.Site}
-	if unit := s.plan.unit.Text(s.level); mapping.Place(unit) {
+	if unit := s.plan.unit.Text(s.level); unfiltered || mapping.Place(unit) {
 		s.equipment.Unit = medfleet.CareUnit(unit)
 	}
 	return nil

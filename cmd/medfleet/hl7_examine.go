@@ -20,7 +20,8 @@ const unread = "not read"
 type examiner struct {
 	set    *profiles.Set
 	mapper *pcd.Mapper
-	config string // the file with the senders; empty: none
+	clock  *pcd.Mapper // reads when a message was sent; what it remembers is not the other's
+	config string      // the file with the senders; empty: none
 	peer   netip.Addr
 	result pcd.Result
 }
@@ -126,7 +127,11 @@ func newExaminer(f parseFlags) (*examiner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway.hl7: %w", err)
 	}
-	return &examiner{set: o.Profiles, mapper: mapper, config: f.config, peer: peer}, nil
+	clock, err := pcd.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("gateway.hl7: %w", err)
+	}
+	return &examiner{set: o.Profiles, mapper: mapper, clock: clock, config: f.config, peer: peer}, nil
 }
 
 // all reads the messages of a file.
@@ -180,10 +185,12 @@ func (x *examiner) sender(r *pcd.Result) string {
 // read maps a message as a gateway would have at the time it was sent: the file
 // may be old, and a gateway believes no time that is long ago.
 func (x *examiner) read(m *hl7.Message) {
-	x.mapper.Map(&x.result, m, x.peer, medfleet.AsMillis(time.Now()))
+	at := medfleet.AsMillis(time.Now())
+	x.clock.Map(&x.result, m, x.peer, at)
 	if x.result.Sent > 0 {
-		x.mapper.Map(&x.result, m, x.peer, x.result.Sent)
+		at = x.result.Sent
 	}
+	x.mapper.Map(&x.result, m, x.peer, at)
 }
 
 // answer says what would go back.

@@ -41,9 +41,15 @@ func (r *reading) alert(res *Result) {
 	}
 	for i := range r.alerts {
 		a := &r.alerts[i]
+		if r.repeats(a) {
+			continue
+		}
 		if a.segment >= 0 || r.groups[a.group].kind == alertGroup {
 			r.event(res, a) // an end may leave out what it is the end of
 		}
+	}
+	if r.transaction == unprofiled || len(r.alerts) > 0 {
+		r.repeated(res)
 	}
 }
 
@@ -287,7 +293,7 @@ func (a *alert) phaseIn(kind groupKind) (medfleet.Phase, bool) {
 	case kind == alertGroup:
 		return medfleet.Start, true
 	case a.kind == rowVendorAlert && !a.gone:
-		return medfleet.Instant, true // in a report it stands as long as it lasts, and nothing says when it has ended
+		return medfleet.Start, true
 	}
 	return "", false
 }

@@ -81,14 +81,14 @@ func (r *reading) list(res *Result) {
 			now = append(now, l)
 		}
 	}
-	before, known := r.mapper.standing.move(v.id, now)
+	before := r.mapper.standing.move(v.id, now, r.mapper.listConditions)
 	for _, c := range r.mapper.listConditions {
-		if !lasts(now, c) && (!known || slices.ContainsFunc(before, func(s stands) bool { return s.condition == c })) {
+		if !lasts(now, c) && slices.ContainsFunc(before, func(s stands) bool { return s.condition == c }) {
 			r.fileEvent(res, &alert{}, meaning{condition: c, text: c.Title}, medfleet.End) // under whatever code it began
 		}
 	}
 	for _, l := range now {
-		if slices.Contains(before, stands{l.condition, l.number}) {
+		if slices.Contains(before, stands{condition: l.condition, number: l.number}) {
 			continue
 		}
 		phase := medfleet.Start
@@ -153,15 +153,16 @@ func listConditions(set *profiles.Set) (list []*profiles.Condition) {
 	return list
 }
 
-// stands is an alarm that was on a monitor's newest list.
+// stands is an alarm that a monitor said stands.
 type stands struct {
 	condition *profiles.Condition
 	number    string
+	missed    bool // by the newest report, or nobody knows whether it stands
 }
 
-// standing remembers the newest list of each monitor, so that only what has changed
-// is told. Of a monitor that it does not know all is told: the conditions that stand,
-// and that the others do not.
+// standing remembers what stands at each monitor, so that only what has changed
+// is told. Of a monitor that it does not know all that stands is told, and with the
+// next message that the others do not.
 type standing struct {
 	mu      sync.Mutex
 	devices map[medfleet.DeviceID][]stands
@@ -170,20 +171,38 @@ type standing struct {
 // maxStanding bounds the monitors that are remembered; beyond it, it starts anew.
 const maxStanding = 50_000
 
+// doubtful gives those of the conditions that do not stand now, but may have stood
+// when last somebody listened.
+func doubtful(now []listedAlarm, may []*profiles.Condition) (list []stands) {
+	for _, c := range may {
+		if !lasts(now, c) {
+			list = append(list, stands{condition: c, missed: true})
+		}
+	}
+	return list
+}
+
 // move puts a list in the place of the one before.
-func (s *standing) move(id medfleet.DeviceID, now []listedAlarm) (before []stands, known bool) {
+func (s *standing) move(id medfleet.DeviceID, now []listedAlarm, may []*profiles.Condition) []stands {
 	list := make([]stands, 0, len(now))
 	for _, l := range now {
-		list = append(list, stands{l.condition, l.number})
+		list = append(list, stands{condition: l.condition, number: l.number})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before, known = s.devices[id]
+	before, known := s.devices[id]
+	if !known {
+		list = append(list, doubtful(now, may)...)
+	}
+	s.put(id, list, known)
+	return before
+}
+
+func (s *standing) put(id medfleet.DeviceID, list []stands, known bool) {
 	if !known && (s.devices == nil || len(s.devices) >= maxStanding) {
 		s.devices = map[medfleet.DeviceID][]stands{}
 	}
 	s.devices[id] = list
-	return before, known
 }
 
 func (s *standing) forget() {

@@ -125,7 +125,6 @@ func TestWhatAHardInopSaysGoesBeforeItsClass(t *testing.T) {
 	feed := func(row string) []string {
 		return []string{`MSH|^~\&|^EfficiaCM||||20260314092655||ORU^R01^ORU_R01|CN9239|P|2.4`, "OBR||||MONITOR|||20260314092650", row}
 	}
-	m := newMapper(t, Sender{Name: "efficia", Match: Match{Peer: "10.4.7.0/24"}, Identity: "peer", Class: "patient_monitor", TimeZone: "UTC"})
 	for row, want := range map[string][]string{
 		"OBX||TX|5^HardInop^MDIL-ALERT||SpO2 Equip Malf||||||F":   {"module", "MDIL-ALERT:Equip_Malf"},
 		"OBX||TX|5^HardInop^MDIL-ALERT||!!SpO2 Equip Malf||||||F": {"module", "MDIL-ALERT:Equip_Malf"},
@@ -133,6 +132,7 @@ func TestWhatAHardInopSaysGoesBeforeItsClass(t *testing.T) {
 		"OBX||TX|1^Red Alarm^MDIL-ALERT||SpO2 Equip Malf||||||F":  nil,
 		"OBX||TX|2^Yellow Alarm^MDIL-ALERT||SpO2 87 < 90||||||F":  nil,
 	} {
+		m := newMapper(t, Sender{Name: "efficia", Match: Match{Peer: "10.4.7.0/24"}, Identity: "peer", Class: "patient_monitor", TimeZone: "UTC"})
 		res := mapOne(t, m, feed(row)...)
 		require.Len(t, res.Events, min(len(want), 1), row)
 		if want != nil {

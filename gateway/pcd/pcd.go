@@ -40,17 +40,18 @@ type Options struct {
 // Mapper reads messages. Any number of goroutines may use one, each with a Result
 // of its own: all it remembers is which alerts stand.
 type Mapper struct {
-	profiles       *profiles.Set
-	site           string
-	gateway        string
-	senders        []sender
-	terms          termTable
-	units          profiles.Units
-	codes          codeTable
-	lives          *lives
-	standing       *standing
-	listConditions []*profiles.Condition
-	open           bool // the sieve lets everything through: the control of its tests
+	profiles         *profiles.Set
+	site             string
+	gateway          string
+	senders          []sender
+	terms            termTable
+	units            profiles.Units
+	codes            codeTable
+	lives            *lives
+	standing         *standing
+	listConditions   []*profiles.Condition // that a list of technical alarms can tell of
+	repeatConditions []*profiles.Condition // that alerts repeated with each report can
+	open             bool                  // the sieve lets everything through: the control of its tests
 }
 
 // New checks the configuration and gives a Mapper. Errors name every wrong key
@@ -66,7 +67,7 @@ func New(o Options) (*Mapper, error) {
 	return &Mapper{
 		profiles: o.Profiles, site: o.Site, gateway: o.Gateway, senders: senders,
 		terms: newTermTable(), units: profiles.NewUnits(), codes: newCodeTable(o.Profiles), lives: newLives(),
-		standing: new(standing), listConditions: listConditions(o.Profiles),
+		standing: new(standing), listConditions: listConditions(o.Profiles), repeatConditions: repeatConditions(o.Profiles),
 	}, nil
 }
 

@@ -253,6 +253,38 @@ func TestPhilipsMonitorsWithCodesOfTheirOwn(t *testing.T) {
 	require.Contains(t, res.Reason, "identity", "who does not say who it is must be configured")
 }
 
+func TestWhatAMonitorSaysWithEachReportBeginsAndEnds(t *testing.T) {
+	const (
+		value  = "OBX||NM|0002-4bb8^SpO2^MDIL|0|96|0004-0220^%^MDIL|||||F"
+		module = "OBX||TX|5^HardInop^MDIL-ALERT||SpO2 Equip Malf||||||F"
+		probe  = "OBX||TX|5^HardInop^MDIL-ALERT||SpO2T  No Pulse, bed 9||||||F"
+	)
+	m := newMapper(t, Sender{Name: "efficia", Identity: "peer", TimeZone: "UTC"})
+	says := func(rows ...string) []string {
+		res := mapOne(t, m, append([]string{`MSH|^~\&|^EfficiaCM||||20260314092655||ORU^R01^ORU_R01|CN9239|P|2.4`, "OBR||||MONITOR|||20260314092650"}, rows...)...)
+		require.Len(t, res.Observations, 1)
+		return told(res)
+	}
+	require.Empty(t, says(value))
+	require.Subset(t, says(value), []string{"sensor end", "module end"}, "what may have ended while nobody listened")
+	require.Empty(t, says(value))
+	require.Equal(t, []string{"module start"}, says(value, module))
+	require.Empty(t, says(value, module), "it lasts")
+	require.Equal(t, []string{"sensor start"}, says(value, module, probe))
+	require.Empty(t, says(value, probe), "one report may leave it out")
+	require.Empty(t, says(value, module, probe))
+	require.Empty(t, says(value, probe))
+	require.Equal(t, []string{"module end"}, says(value, probe), "two do not")
+	require.Empty(t, says(value))
+	require.Equal(t, []string{"sensor end"}, says(value))
+	m.Forget()
+	require.Contains(t, says(value, module), "module start", "what did not get to the disk is told again")
+
+	pump := newMapper(t)
+	mapOne(t, pump, pumpReport()...)
+	require.Empty(t, pump.standing.devices, "who has no codes of its own is not remembered")
+}
+
 func TestDraegerTheProfileOneFieldEarly(t *testing.T) {
 	alert := func(event string, facets ...string) []string {
 		list := []string{
@@ -404,10 +436,10 @@ func TestAMonitorsListOfTechnicalAlarms(t *testing.T) {
 		}
 		return list
 	}
-	first := says(low, noLead, state)
-	require.Subset(t, first, []string{"battery_low start low Low_Battery", "sensor start none Lead_Off"})
-	require.Contains(t, first, "battery_fault end", "what else may have ended while nobody listened")
-	require.NotContains(t, first, "battery_low end")
+	require.Equal(t, []string{"battery_low start low Low_Battery", "sensor start none Lead_Off"}, says(low, noLead, state))
+	others := says(low, noLead, state)
+	require.Contains(t, others, "battery_fault end", "what else may have ended while nobody listened")
+	require.NotContains(t, others, "battery_low end")
 	require.Empty(t, says(low, noLead, state), "nothing new")
 	require.Equal(t, []string{"sensor start medium Sensor_Off"}, says(low, noLead, noProbe))
 	require.Empty(t, says(low, noProbe), "one of two sensors: the condition lasts")
@@ -420,6 +452,7 @@ func TestAMonitorsListOfTechnicalAlarms(t *testing.T) {
 	says(low)
 	m.Forget()
 	require.Contains(t, says(low), "battery_low start low Low_Battery", "what did not get to the disk is told again")
+	says(low)
 	later := mapOne(t, m, technical()...).Events
 	var res Result
 	m.Map(&res, parse(t, message(technical(low)...)), peer, now+60_000)

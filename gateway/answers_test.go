@@ -271,3 +271,42 @@ func TestAThousandMessagesInOneGoAreAnsweredInTheirOrder(t *testing.T) {
 	require.Equal(t, uint64(n+1), e.Counts().Kept.Load())
 	require.Eventually(t, func() bool { return len(centre.of(record.Observation)) == n+1 }, soon, 5*time.Millisecond)
 }
+
+// What goes back is what the sender itself wrote into its header, byte by byte,
+// whatever it calls its character set; and one frame is one frame.
+func TestAnAnswerHoldsNothingButItsSendersHeader(t *testing.T) {
+	e := startEdge(t, newCentre(t), t.TempDir())
+	for name, row := range map[string]struct{ charset, id, wantSet, wantID string }{
+		"a set that nobody knows":               {"KLINGON-7", "7\xff\xfe\x80", "KLINGON-7", "7\xff\xfe\x80"},
+		"bytes of no set":                       {"A\x01\x1d\x00\xc3\x28", "8", "A\xc3\x28", "8"}, // control characters are left out
+		"several sets":                          {"KLINGON~UNICODE UTF-8~", "9", "KLINGON~UNICODE UTF-8~", "9"},
+		"escapes that would end a segment":      {`\X0D\\X1C0D\\.br\`, `10\X1C0D\`, `\X0D\\X1C0D\\.br\`, `10\X1C0D\`},
+		"a set that is read before it is split": {"GB 18030-2000", "11\x81\x40", "UNICODE UTF-8", "11\u4e02"},
+		"a set that is not what came":           {"UNICODE UTF-16", "12", "UNICODE UTF-16", "12"},
+		"a very long name":                      {strings.Repeat("Q", 20_000), "13", strings.Repeat("Q", 20_000), "13"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", e.hl7)
+			require.NoError(t, err)
+			s := talk(t, conn)
+			defer s.Close()
+			s.says(battery(row.id, "||||||"+row.charset), battery("next"))
+			answer, err := s.r.Next()
+			require.NoError(t, err)
+			lines := strings.Split(strings.TrimSuffix(string(answer), "\r"), "\r")
+			require.Len(t, lines, 2)
+			header := strings.Split(lines[0], "|")
+			require.Equal(t, []string{"MSH", `^~\&`, "HUB", "HOSP", "VENT^00137A0000A1B2C3^EUI-64", "MAKER"}, header[:6])
+			require.Equal(t, []string{"P", "2.6"}, header[10:12])
+			require.Equal(t, row.wantSet, header[17])
+			require.Equal(t, "MSA|AA|"+row.wantID, lines[1])
+			for i, own := range map[int]string{6: `^\d{14}`, 8: `^ACK\^R01\^ACK$`, 9: `^\d+$`} {
+				require.Regexp(t, own, header[i])
+			}
+			require.Empty(t, strings.Join(append(header[12:17:17], header[18:]...), ""))
+			answer, err = s.r.Next()
+			require.NoError(t, err)
+			require.Equal(t, "AA next", code(answer), "the frame ended where it should")
+		})
+	}
+}

@@ -94,6 +94,11 @@ func TestAHeartbeatSaysWhatWaits(t *testing.T) {
 		}
 	}
 	require.Eventually(t, told(5), soon, 5*time.Millisecond, "no heartbeat told of the five that waited")
+	oldest := 0.0
+	for _, l := range c.beats(record.HeartbeatMeasurement) {
+		oldest = max(oldest, l.Heartbeat().OldestSeconds)
+	}
+	require.Greater(t, oldest, 0.02, "nor how long the oldest did: a second heartbeat came after them")
 	require.Eventually(t, func() bool {
 		beats := c.beats(record.HeartbeatMeasurement)
 		h := beats[len(beats)-1].Heartbeat()

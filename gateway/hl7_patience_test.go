@@ -40,10 +40,10 @@ type ward struct {
 
 func startWard(t *testing.T, telemetry *spool.Log) *ward {
 	t.Helper()
-	return startWardWith(t, telemetry, openLog(t, spool.Options{Files: memfile.New()}))
+	return startWardWith(t, telemetry, openLog(t, spool.Options{Files: memfile.New()}), mllp.Config{})
 }
 
-func startWardWith(t *testing.T, telemetry, letters *spool.Log) *ward {
+func startWardWith(t *testing.T, telemetry, letters *spool.Log, c mllp.Config) *ward {
 	t.Helper()
 	k := newKeeper("edge-1", openLog(t, spool.Options{Files: memfile.New()}), telemetry)
 	h, err := newHL7Keeper(k, &deadLetters{log: letters}, new(Counts), HL7Config{}, set(), "north", "edge-1")
@@ -52,7 +52,7 @@ func startWardWith(t *testing.T, telemetry, letters *spool.Log) *ward {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	w := &ward{hl7Keeper: h, letters: letters, listener: mllp.NewListener(mllp.Config{}, newHL7Feed(h, "ward")), address: ln.Addr().String()}
+	w := &ward{hl7Keeper: h, letters: letters, listener: mllp.NewListener(c, newHL7Feed(h, "ward")), address: ln.Addr().String()}
 	go func() { ended <- w.listener.Run(ctx, ln) }()
 	w.stop = sync.OnceFunc(func() { cancel(); require.NoError(t, <-ended) })
 	t.Cleanup(w.stop)
@@ -154,7 +154,7 @@ func TestDeadLettersShareASync(t *testing.T) {
 	for name, trouble := range map[string]error{"a slow disk": nil, "one that fails": errors.New("EIO")} {
 		t.Run(name, func(t *testing.T) {
 			disk, g := gated(trouble)
-			w := startWardWith(t, openLog(t, spool.Options{Files: memfile.New()}), openLog(t, spool.Options{Files: disk}))
+			w := startWardWith(t, openLog(t, spool.Options{Files: memfile.New()}), openLog(t, spool.Options{Files: disk}), mllp.Config{})
 			g.hold(disk)
 			release := sync.OnceFunc(func() { close(g.open) })
 			defer release()
@@ -181,6 +181,34 @@ func TestDeadLettersShareASync(t *testing.T) {
 			require.LessOrEqual(t, w.letters.Stats().Fsyncs, uint64(2), "the first, and one for all that came meanwhile")
 		})
 	}
+}
+
+// The door does not wait for the disk: who is one too many goes at once, and whoever
+// finds a place is served.
+func TestACrowdAtTheDoorHoldsUpNobody(t *testing.T) {
+	const crowd = 50
+	disk, g := gated(nil)
+	w := startWardWith(t, openLog(t, spool.Options{Files: memfile.New()}), openLog(t, spool.Options{Files: disk}), mllp.Config{MaxConnections: 1})
+	g.hold(disk)
+	release := sync.OnceFunc(func() { close(g.open) })
+	defer release()
+	first, err := net.Dial("tcp", w.address)
+	require.NoError(t, err)
+	talk(t, first).says(battery("1"))
+	w.took(t, 1)
+	for range crowd {
+		conn, err := net.Dial("tcp", w.address)
+		require.NoError(t, err)
+		_, err = talk(t, conn).r.Next()
+		require.Error(t, err)
+		conn.Close()
+	}
+	require.Equal(t, uint64(crowd), w.counts.Refused.Load())
+	first.Close()
+	require.Eventually(t, func() bool { return w.listener.Counters().Open.Load() == 0 }, soon, time.Millisecond)
+	require.Equal(t, []string{"AA 0-0"}, w.sendAhead(t, 0, 1))
+	release()
+	require.Eventually(t, func() bool { return w.letters.Stats().Appended == 1 }, soon, time.Millisecond, "one letter tells of the crowd")
 }
 
 func TestAGatewayThatStopsWaitsForNoQueue(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"medfleet"
@@ -34,6 +35,7 @@ type hl7Keeper struct {
 	digest  []byte // key of the digests of what was no HL7; made anew at each start
 	workers sync.Pool
 	senders map[string]*hl7Sender // by the name in the configuration
+	crowded atomic.Int64          // when a letter last said that there were too many connections; Unix ns
 }
 
 // worker is what reading one message needs; it is reused.
@@ -205,9 +207,27 @@ func hl7Flags(m pcd.Mark) (f record.Flags) {
 // control id can be read. A message that the handler could not bear costs its
 // sender no other: the connection stays.
 func (h *hl7Keeper) Refuse(ctx context.Context, from mllp.Peer, reason mllp.Reason, head []byte) mllp.Answer {
+	if reason == mllp.TooMany {
+		return h.crowd(from)
+	}
 	a := h.noHL7(ctx, from, head, reason.String())
 	a.Close = a.Close && (reason != mllp.Panicked || a.Frame == nil)
 	return a
+}
+
+// crowdEvery is how often a letter says that there are too many connections.
+const crowdEvery = time.Minute
+
+// crowd refuses a connection that is one too many. Nobody waits for the letter: who
+// floods us with connections must not have a sync for each, nor push out the letters
+// of others. The counter has them all.
+func (h *hl7Keeper) crowd(from mllp.Peer) mllp.Answer {
+	h.counts.Refused.Add(1)
+	last, at := h.crowded.Load(), time.Now().UnixNano()
+	if (last == 0 || at-last >= int64(crowdEvery)) && h.crowded.CompareAndSwap(last, at) {
+		h.dead.post(DeadLetter{Source: "hl7", Peer: from.Addr.String(), Reason: mllp.TooMany.String()}, true)
+	}
+	return mllp.Answer{Close: true, NotKept: true}
 }
 
 // noHL7 keeps of input that is not taken its length, a keyed digest, the peer and

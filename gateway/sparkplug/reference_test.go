@@ -53,4 +53,10 @@ func TestTheReferenceConfigurationIsGood(t *testing.T) {
 	w.says("state", 2)
 	require.Equal(t, []string{"offline end", "battery_low end", "door_open start", "battery_fault start"}, w.events())
 	require.Equal(t, pumpID, w.said.Observations[0].Device)
+	require.Equal(t, "E17", w.said.Events[3].Code)
+
+	w.pump.Set("Error", edgenode.Text("0"))
+	w.take(w.node.Data(w.pump, "Error"))
+	require.Equal(t, []string{"battery_fault end"}, w.events())
+	require.Empty(t, w.said.Events[0].Code, "it is over under whatever code it began")
 }

@@ -333,7 +333,9 @@ func (s *speaker) change(b *batch, known *metric, code mapping.Code, t stamp) {
 
 func (s *speaker) coded(b *batch, code mapping.Code, on bool, t stamp) {
 	e := mapping.Event(code.Condition, on)
-	e.Code = code.Text
+	if on { // it is over under whatever code it began
+		e.Code = code.Text
+	}
 	s.tell(b, e, t)
 }
 

@@ -95,7 +95,7 @@ type Device struct {
 	Occupied  bool               `json:"occupied" doc:"bound to a patient, though perhaps paused"`
 	InService bool               `json:"in_service" doc:"false while it reports demo, service or maintenance mode"`
 	FirstSeen Millis             `json:"first_seen"`
-	LastSeen  Millis             `json:"last_seen" doc:"when the collector last heard of it"`
+	LastSeen  Millis             `json:"last_seen" doc:"when the collector last heard of it; null: only a message of an unknown time told of it"`
 	Gateway   string             `json:"gateway,omitempty" doc:"gateway it was last heard through"`
 	Feed      string             `json:"feed,omitempty" doc:"the gateway's way in by which it was last heard"`
 	Readings  map[string]float64 `json:"readings" doc:"newest value of each metric, in the profile's unit"`

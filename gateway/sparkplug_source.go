@@ -92,6 +92,9 @@ func (k *sparkplugKeeper) Keep(ctx context.Context, said *sparkplug.Said, receiv
 	b.key, k.key = k.key, k.key+uint64(len(said.Observations))
 	for i := range said.Observations {
 		o := &said.Observations[i]
+		if o.SkewKnown {
+			k.keeper.skews.tell(&o.Observation, o.Skew)
+		}
 		b.observations = append(b.observations, flagged[medfleet.Observation]{&o.Observation, sparkplugFlags(o.Marks)})
 	}
 	for i := range said.Events {

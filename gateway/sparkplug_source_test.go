@@ -14,10 +14,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"medfleet"
 	"medfleet/gateway/mapping"
 	"medfleet/gateway/mqtt"
 	"medfleet/gateway/sparkplug"
 	"medfleet/gateway/sparkplug/payload"
+	"medfleet/profiles"
 	"medfleet/record"
 	"medfleet/simulators/edgenode"
 )
@@ -145,6 +147,49 @@ func TestSparkplugDevicesReachTheCollectorThroughTheSpool(t *testing.T) {
 	e = sparkplugEdge(t, c, folder, address)
 	_, _ = pumpNode(t, address)
 	require.Eventually(t, func() bool { return e.Counts().Kept.Load() > 0 }, soon, time.Millisecond, "after a restart")
+}
+
+// TestASparkplugDeviceWhoseClockIsOffSaysSo: an edge node's clock is judged by the time
+// of its messages, not by those of the values in them.
+func TestASparkplugDeviceWhoseClockIsOffSaysSo(t *testing.T) {
+	address, c := openBroker(t), newCentre(t)
+	e := sparkplugEdge(t, c, t.TempDir(), address)
+	n := edgenode.New("ICU", "bed7")
+	n.Now = func() time.Time { return time.Now().Add(-10 * time.Minute) }
+	d := n.Add("pump1")
+	d.Set("Battery", edgenode.Double(71))
+	l, err := edgenode.Dial(address, n)
+	require.NoError(t, err)
+	t.Cleanup(l.Kill)
+	skewOf := func(charge float64) (skew float64, told bool) {
+		line := arrived(t, c, record.Observation, func(l *record.Line) bool { return l.Number("battery_charge") == charge })
+		var o medfleet.Observation
+		line.Observation(&o)
+		return o.Reading(profiles.SkewMetric)
+	}
+	skew, told := skewOf(71)
+	require.True(t, told)
+	require.InDelta(t, -600, skew, 5)
+	old := edgenode.Double(70)
+	old.Timestamp = proto.Uint64(uint64(time.Now().Add(-time.Hour).UnixMilli()))
+	says(t, l, d, "Battery", old)
+	skew, told = skewOf(70)
+	require.True(t, told)
+	require.InDelta(t, -600, skew, 5, "though the value is older")
+	history := edgenode.Double(69)
+	history.IsHistorical = proto.Bool(true)
+	says(t, l, d, "Battery", history)
+	_, told = skewOf(69)
+	require.False(t, told, "what is history may have waited anywhere")
+	require.NoError(t, l.Do(func(n *edgenode.Node) []edgenode.Message { n.Now = time.Now; return nil }))
+	says(t, l, d, "Battery", edgenode.Double(68))
+	skew, told = skewOf(68)
+	require.True(t, told, "when it is right again")
+	require.InDelta(t, 0, skew, 5)
+	says(t, l, d, "Battery", edgenode.Double(67))
+	_, told = skewOf(67)
+	require.False(t, told, "once")
+	require.Zero(t, e.Counts().NotKept.Load())
 }
 
 // flagged counts the observations with a flag.

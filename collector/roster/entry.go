@@ -54,6 +54,8 @@ func (r *Roster) plausible(at medfleet.Millis) medfleet.Millis {
 	return min(max(at, 0), latest)
 }
 
+// admit adds a device. When it was last heard is the caller's to say: a retained
+// message may be of one that is long gone.
 func (r *Roster) admit(id medfleet.DeviceID, q medfleet.Equipment, e *record.Envelope, w *way) *entry {
 	profile, ok := r.o.Profiles.Class(q.Class)
 	if !ok {
@@ -67,8 +69,8 @@ func (r *Roster) admit(id medfleet.DeviceID, q medfleet.Equipment, e *record.Env
 	en := &entry{profile: profile, known: known{state: medfleet.Idle}}
 	en.device = medfleet.Device{
 		ID: id, Class: q.Class, Model: q.Model, Site: q.Site, Unit: q.Unit, InService: true,
-		FirstSeen: r.heard(e), LastSeen: r.heard(e),
-		Readings: map[string]float64{}, Active: []string{},
+		FirstSeen: r.heard(e),
+		Readings:  map[string]float64{}, Active: []string{},
 	}
 	r.devices[id] = en
 	r.meet(&en.device, en.device.FirstSeen)

@@ -232,6 +232,23 @@ func TestWhatIsNotAboutNowJudgesNothing(t *testing.T) {
 	}
 }
 
+func TestADeviceOfWhichOnlyAnOldMessageTellsWasNeverHeard(t *testing.T) {
+	for name, flag := range map[string]record.Flags{"retained": record.Retained, "historical": record.Historical} {
+		t.Run(name, func(t *testing.T) {
+			w := newWard(t)
+			w.hear(begin(noon), observed("p1", noon, "infusing", func(_ *medfleet.Observation, e *record.Envelope) { e.Flags |= flag }))
+			require.Zero(t, w.device("p1").LastSeen, "nobody knows how old that is")
+			require.NotZero(t, w.device("p1").FirstSeen, "but that there is such a device")
+			w.watched(0, 5*min1)
+			require.Equal(t, medfleet.Unheard, w.device("p1").State)
+			require.Zero(t, w.device("p1").LastSeen)
+			w.hear(observed("p1", after(6*min1), "infusing"))
+			require.Equal(t, medfleet.InUse, w.device("p1").State)
+			require.Greater(t, w.device("p1").LastSeen, after(6*min1))
+		})
+	}
+}
+
 func TestADeviceInServiceModeIsHeardToo(t *testing.T) {
 	w := newWard(t)
 	w.hear(begin(noon), observed("p1", noon, "infusing"))

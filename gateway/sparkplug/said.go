@@ -2,6 +2,7 @@ package sparkplug
 
 import (
 	"slices"
+	"time"
 
 	"medfleet"
 	"medfleet/gateway/sparkplug/payload"
@@ -25,6 +26,8 @@ type Said struct {
 type Observation struct {
 	medfleet.Observation
 	Marks
+	Skew      time.Duration // by how much the sender's clock is ahead of the receiver's, by the time of the message
+	SkewKnown bool          // not of history, nor of what the receiver says itself
 }
 
 // Event is a medfleet.Event with its marks.

@@ -259,6 +259,9 @@ func (s *speaker) observe(b *batch, known *metric, v mapping.Value, t stamp) {
 	o := b.said.observation()
 	o.Equipment, o.Time, o.Gateway, o.Marks = s.equipment, t.at, s.node.host.options.Gateway, t.marks
 	o.DeviceTime = t.device
+	if b.payload.Timestamp != nil && !t.marks.Historical {
+		o.Skew, o.SkewKnown = medfleet.Millis(b.payload.GetTimestamp()).Sub(b.received), true
+	}
 	o.Readings = append(o.Readings, reading)
 	s.heard(b.said, b.at)
 }

@@ -44,7 +44,7 @@ export class List {
     if (!this.shown) return;
     for (const r of this.#rows.values()) {
       setText(r.since, age(now - r.from));
-      setText(r.heard, `${age(now - r.seen)} ago`);
+      setText(r.heard, r.seen ? `${age(now - r.seen)} ago` : 'never');
     }
   }
 
@@ -63,7 +63,7 @@ export class List {
 
   #paint(r, fleet, d, standing) {
     r.from = Date.parse(d.since);
-    r.seen = Date.parse(d.last_seen);
+    r.seen = d.last_seen ? Date.parse(d.last_seen) : 0;
     const worst = fleet.openOf(d.id)[0];
     const look = `${standing} ${d.state} ${d.native_state} ${d.class} ${d.model} ${d.unit} ${worst?.id}`;
     if (look === r.look) return;

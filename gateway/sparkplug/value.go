@@ -47,8 +47,8 @@ func decode(b []byte) (*payload.Payload, error) {
 	if n > maxMetrics {
 		return nil, errMetrics
 	}
-	p := new(payload.Payload)
-	if (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(b, p) != nil {
+	p := &payload.Payload{Metrics: make([]*payload.Metric, 0, n)}
+	if (proto.UnmarshalOptions{DiscardUnknown: true, Merge: true}).Unmarshal(b, p) != nil {
 		return nil, errPayload
 	}
 	return p, nil

@@ -23,7 +23,7 @@ func (r *reading) route(res *Result) bool {
 	r.clock(res)
 	switch kind {
 	case "":
-		res.Verdict, res.Reason = NotUnderstood, "no message type: MSH-9 must say what kind of message it is, such as ORU^R01"
+		res.Verdict, res.Reason = NotUnderstood, "no message type that can be read: MSH-9 must say what kind of message it is, such as ORU^R01"
 		return false
 	case "QRY", "QBP", "QCN", "QSB", "QVR", "QSX", "EQQ", "SPQ", "VQQ", "RQQ":
 		res.Verdict, res.Reason = AsksUs, r.sieve.join(kind, " asks for data: this receiver answers no queries")

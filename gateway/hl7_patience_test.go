@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,6 +210,41 @@ func TestACrowdAtTheDoorHoldsUpNobody(t *testing.T) {
 	require.Equal(t, []string{"AA 0-0"}, w.sendAhead(t, 0, 1))
 	release()
 	require.Eventually(t, func() bool { return w.letters.Stats().Appended == 1 }, soon, time.Millisecond, "one letter tells of the crowd")
+}
+
+// busy counts how many hand over records at the same time, and holds them up until
+// it is opened.
+type busy struct {
+	Custody
+	open     <-chan struct{}
+	now, top atomic.Int64
+}
+
+func (b *busy) Enqueue(payloads ...[]byte) (uint64, error) {
+	b.top.Store(max(b.top.Load(), b.now.Add(1))) // short of the truth at worst
+	defer b.now.Add(-1)
+	<-b.open
+	return b.Custody.Enqueue(payloads...)
+}
+
+// What reading a message needs is for a few at a time, however many speak at once.
+func TestAThousandThatSpeakAtOnceAreReadAFewAtATime(t *testing.T) {
+	const senders = 200
+	w := startWard(t, openLog(t, spool.Options{Files: memfile.New()}))
+	open := make(chan struct{})
+	b := &busy{Custody: w.keeper.telemetry, open: open}
+	w.keeper.telemetry = b
+	codes := make(chan []string, senders)
+	for i := range senders {
+		go func() { codes <- w.sendAhead(t, i, 1) }()
+	}
+	w.took(t, senders)
+	require.Eventually(t, func() bool { return b.now.Load() == maxReading }, soon, time.Millisecond)
+	close(open)
+	for range senders {
+		require.Len(t, <-codes, 1, "each has its answer all the same")
+	}
+	require.LessOrEqual(t, b.top.Load(), int64(maxReading))
 }
 
 func TestAGatewayThatStopsWaitsForNoQueue(t *testing.T) {

@@ -34,9 +34,15 @@ type hl7Keeper struct {
 	seed    maphash.Seed
 	digest  []byte // key of the digests of what was no HL7; made anew at each start
 	workers sync.Pool
+	reading chan struct{}         // one for each message that is being read
 	senders map[string]*hl7Sender // by the name in the configuration
 	crowded atomic.Int64          // when a letter last said that there were too many connections; Unix ns
 }
+
+// maxReading is how many messages are read at a time. It is more than there are
+// processors, because some wait for a disk that is behind, and bounds what a
+// thousand senders take that speak at once: a worker has some 18 kB.
+const maxReading = 32
 
 // worker is what reading one message needs; it is reused.
 type worker struct {
@@ -58,6 +64,7 @@ func newHL7Keeper(k *keeper, dead *deadLetters, counts *Counts, c HL7Config, set
 		senders: newHL7Senders(c.Config),
 	}
 	h.workers.New = func() any { return new(worker) }
+	h.reading = make(chan struct{}, maxReading)
 	if _, err := rand.Read(h.digest); err != nil {
 		return nil, fmt.Errorf("make digest key: %w", err)
 	}
@@ -83,11 +90,35 @@ func newHL7Feed(h *hl7Keeper, name string) *hl7Feed {
 // Accept takes one message. What it needs of the frame is copied or encoded
 // before it returns.
 func (f *hl7Feed) Accept(ctx context.Context, from mllp.Peer, frame []byte) mllp.Receipt {
+	if !f.enter(ctx) {
+		return answers{}.after(f.hl7Keeper, errBehind)
+	}
+	defer func() { <-f.reading }()
 	w := f.workers.Get().(*worker)
 	w.feed = f
 	receipt := f.read(ctx, from, w, frame)
 	f.workers.Put(w) // not after a panic: its memory may be anything then
 	return receipt
+}
+
+var errBehind = errors.New("the disk is behind")
+
+// enter waits for its turn, as long as for a full queue: those before it may wait
+// for one.
+func (h *hl7Keeper) enter(ctx context.Context) bool {
+	select {
+	case h.reading <- struct{}{}:
+		return true
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, diskPatience)
+	defer cancel()
+	select {
+	case h.reading <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (h *hl7Keeper) read(ctx context.Context, from mllp.Peer, w *worker, frame []byte) mllp.Receipt {

@@ -9,10 +9,11 @@ import (
 // Handler takes custody of messages. Its methods are called from many
 // connections at once, for one connection one after another.
 type Handler interface {
-	// Accept takes custody of one message. It must return quickly: it hands the
-	// message to durable storage and returns a Receipt, and the answer is sent
-	// only when Receipt.Wait has returned, in the order of the messages. The
-	// frame is valid until Accept returns. A nil Receipt means no answer.
+	// Accept takes custody of one message. It hands the message to durable storage
+	// and returns a Receipt, and the answer is sent only when Receipt.Wait has
+	// returned, in the order of the messages. While Accept waits for room its sender
+	// is not read from, and hears nothing. The frame is valid until Accept returns.
+	// A nil Receipt means no answer.
 	//
 	// If Accept or Wait panics, the panic is counted and Refuse is asked for the
 	// answer; the connection stays.

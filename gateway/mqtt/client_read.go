@@ -22,8 +22,6 @@ const (
 // read takes messages until the connection ends or stop is closed.
 func (s *session) read() error {
 	defer s.hand()
-	pace := time.NewTimer(paceTime)
-	defer pace.Stop()
 	for {
 		p, err := s.conn.Next()
 		for s.came = time.Now(); err == nil; p, err = s.conn.Next() {
@@ -35,11 +33,7 @@ func (s *session) read() error {
 			return err
 		}
 		s.hand()
-		pace.Reset(paceTime - time.Since(s.came))
-		select {
-		case <-pace.C:
-		case <-s.stop:
-		}
+		s.conn.Rest(paceTime-time.Since(s.came), s.stop)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -31,7 +32,8 @@ var (
 type Conn struct {
 	*Reader
 	conn    net.Conn
-	until   time.Time // by when the broker has to have let us in
+	raw     syscall.RawConn // of its socket; nil where it has none
+	until   time.Time       // by when the broker has to have let us in
 	stopped atomic.Bool
 
 	turn  chan struct{} // of who may write
@@ -43,7 +45,7 @@ type Conn struct {
 // NewConn begins with a connection that is open. Messages over most bytes come
 // without their payload.
 func NewConn(conn net.Conn, most int) *Conn {
-	c := &Conn{conn: conn, turn: make(chan struct{}, 1), ended: make(chan struct{})}
+	c := &Conn{conn: conn, raw: rawConn(conn), turn: make(chan struct{}, 1), ended: make(chan struct{})}
 	c.Reader = NewReader(socket{c}, most)
 	return c
 }

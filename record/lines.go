@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -56,8 +57,29 @@ func (l *lines) field(key string) {
 func (l *lines) number(key string, value float64) {
 	if !math.IsNaN(value) && !math.IsInf(value, 0) {
 		l.field(key)
-		l.buf = strconv.AppendFloat(l.buf, value, 'g', -1, 64)
+		l.buf = appendNumber(l.buf, value)
 	}
+}
+
+// appendNumber writes a number in the fewest digits that are read as the same. Nearly
+// all have no more than three behind the point, and that is quickly written: what has
+// so few digits in all is never the same number as another that has.
+func appendNumber(dst []byte, value float64) []byte {
+	const most = 1e6 // from which on it is written with an exponent
+	thousandths := math.Round(value * 1000)
+	if !(math.Abs(value) < most) || thousandths/1000 != value || value == 0 {
+		return strconv.AppendFloat(dst, value, 'g', -1, 64)
+	}
+	n := int64(thousandths)
+	if n < 0 {
+		dst, n = append(dst, '-'), -n
+	}
+	dst = strconv.AppendInt(dst, n/1000, 10)
+	if n %= 1000; n != 0 {
+		dst = append(dst, '.', byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+		dst = bytes.TrimRight(dst, "0")
+	}
+	return dst
 }
 
 func (l *lines) whole(key string, value int64) {

@@ -428,6 +428,24 @@ func TestItEndsWhileTheDiskStandsStill(t *testing.T) {
 	})
 }
 
+func TestItEndsAtOnceWhenTheConnectionIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, came := dials(t)
+		d := newDisk()
+		d.stop()
+		_, end := running(t, mqtt.ClientOptions{Taker: d, Dial: dial})
+		p := <-came
+		p.lets(packets.Accepted)
+		p.grants(1)
+		require.NoError(t, p.publishes(1, "one"))
+		time.Sleep(time.Second)
+		began := time.Now()
+		p.conn.Close()
+		end()
+		require.Less(t, time.Since(began), 100*time.Millisecond, "nobody is left to be told what the disk takes")
+	})
+}
+
 func TestAtTheEndWhatTheDiskTakesInTimeIsAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial, came := dials(t)

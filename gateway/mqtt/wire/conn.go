@@ -158,25 +158,28 @@ func (c *Conn) why(err error) error {
 type socket struct{ *Conn }
 
 // Read gives up on a broker that has not answered our last ping.
-func (s socket) Read(p []byte) (int, error) {
+func (s socket) Read(p []byte) (n int, err error) {
 	c := s.Conn
 	at := c.until
 	if at.IsZero() {
 		at = time.Now().Add(PingEvery + answerTime)
 	}
-	if err := c.conn.SetReadDeadline(at); err != nil {
-		return 0, c.why(err)
-	}
-	if c.stopped.Load() {
-		return 0, errEnded
-	}
-	n, err := c.conn.Read(p)
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		err = errSilent
+	if err = c.conn.SetReadDeadline(at); err == nil {
 		if c.stopped.Load() {
-			err = errEnded
+			return 0, errEnded
 		}
+		n, err = c.conn.Read(p)
 	}
-	return n, c.why(err)
+	if err == nil {
+		return n, nil
+	}
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() {
+		if c.stopped.Load() {
+			return n, errEnded
+		}
+		err = errSilent
+	}
+	c.Cut(err)
+	return n, c.cause
 }

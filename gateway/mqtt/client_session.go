@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -76,12 +77,15 @@ func (s *session) run(ctx context.Context) error {
 	close(s.stop)
 	for range s.lost { // until the reader has ended
 	}
+	var watch sync.WaitGroup
 	if ctx.Err() != nil {
+		watch.Go(s.conn.Watch)
 		s.grace()
 	}
 	cancel()
 	<-s.done
 	s.conn.Part()
+	watch.Wait()
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,13 @@ func (c *Conn) Ping() error { return c.Send(packets.NewControlPacket(packets.Pin
 func (c *Conn) Stop() {
 	c.stopped.Store(true)
 	_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // it fails on a connection that has ended
+}
+
+// Watch reads on after Stop and drops what comes, until the connection has ended: by
+// that alone it is noticed.
+func (c *Conn) Watch() {
+	c.stopped.Store(false)
+	_, _ = io.Copy(io.Discard, socket{c}) // Cause tells
 }
 
 // Part says DISCONNECT and ends the connection: the broker forgets its last will.

@@ -164,6 +164,26 @@ func TestAStoppedConnectionStillTellsWhatIsDue(t *testing.T) {
 	})
 }
 
+func TestAStoppedConnectionThatEndsIsNoticedByWatching(t *testing.T) {
+	between(t, func(t *testing.T, c *wire.Conn, broker net.Conn) {
+		letIn(t, c, broker)
+		c.Stop()
+		_, err := c.Next()
+		require.Error(t, err)
+		go c.Watch()
+		_, err = broker.Write(packet(0x32, publishBody("a/b", 1, make([]byte, 1000))))
+		require.NoError(t, err, "what still comes is dropped")
+		select {
+		case <-c.Ended():
+			t.Fatal("it has not ended")
+		default:
+		}
+		broker.Close()
+		<-c.Ended()
+		require.Error(t, c.Cause())
+	})
+}
+
 func TestPartingFromABrokerThatDoesNotReadTakesASecond(t *testing.T) {
 	between(t, func(t *testing.T, c *wire.Conn, broker net.Conn) {
 		letIn(t, c, broker)

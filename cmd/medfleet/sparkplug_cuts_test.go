@@ -23,7 +23,7 @@ import (
 func TestTheTruthOfSparkplugDevicesIsKnownAgainWhenTheGatewayIsKilled(t *testing.T) {
 	h := newSparkHospital(t)
 	for i := range kills {
-		h.waitForData(t, 40+17*(i%5))
+		h.waitForData(t, 30+13*(i%5))
 		h.gateway.kill(t)
 		h.change(i)
 		h.gateway.restart(t)
@@ -35,7 +35,7 @@ func TestTheTruthOfSparkplugDevicesIsKnownAgainWhenTheGatewayIsKilled(t *testing
 func TestTheTruthOfSparkplugDevicesIsKnownAgainWhenTheBrokerIsKilled(t *testing.T) {
 	h := newSparkHospital(t)
 	for i := range kills {
-		h.waitForData(t, 40+17*(i%5))
+		h.waitForData(t, 30+13*(i%5))
 		h.broker.kill()
 		h.change(i)
 		h.broker.start()
@@ -47,7 +47,7 @@ func TestTheTruthOfSparkplugDevicesIsKnownAgainWhenTheBrokerIsKilled(t *testing.
 func TestTheTruthOfSparkplugDevicesIsKnownAgainWhenTheNetworkIsCut(t *testing.T) {
 	h := newSparkHospital(t)
 	for i := range cuts {
-		h.waitForData(t, 40+17*(i%5))
+		h.waitForData(t, 30+13*(i%5))
 		cut := [][]*proxy{{h.ofGateway}, {h.ofNodes}, {h.ofGateway, h.ofNodes}}[i%3]
 		for _, p := range cut {
 			p.cut(true)
@@ -138,7 +138,7 @@ func (h *sparkHospital) change(round int) {
 func (h *sparkHospital) requireTruth(t *testing.T) {
 	t.Helper()
 	told := func(d *medfleet.Device, p *wardPump) bool { return d.Readings["operating_hours"] == p.hours }
-	require.Eventually(t, func() bool { return len(h.differs(told)) == 0 }, 60*time.Second, 50*time.Millisecond,
+	require.Eventually(t, func() bool { return len(h.differs(told)) == 0 }, 2*time.Minute, 50*time.Millisecond,
 		"round %d: what was said while nobody heard it is not known", h.round)
 	for _, n := range h.nodes {
 		n.rest(true)
@@ -150,7 +150,7 @@ func (h *sparkHospital) requireTruth(t *testing.T) {
 }
 
 func eventuallyNothing(wrong func() []string) bool {
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		if len(wrong()) == 0 {
 			return true
 		}
@@ -208,7 +208,7 @@ func (h *sparkHospital) requireWhole(t *testing.T) {
 		require.NoError(t, err)
 		newest := log.Stats().Newest
 		require.NoError(t, log.Close())
-		require.Greater(t, newest, uint64(kills*20), "too little traffic to mean anything")
+		require.Greater(t, newest, uint64(kills*10), "too little traffic to mean anything")
 		for i := uint64(1); i <= newest; i++ {
 			require.Equal(t, 1, streams[name][i], "record %d of %s", i, name)
 		}

@@ -115,7 +115,7 @@ func (n *wardNode) dial() *edgenode.Link {
 
 // live lets something happen to a pump now and then.
 func (n *wardNode) live(ctx context.Context) {
-	tick := time.NewTicker(15 * time.Millisecond)
+	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
@@ -123,8 +123,10 @@ func (n *wardNode) live(ctx context.Context) {
 			return
 		case <-tick.C:
 			n.mu.Lock()
-			if !n.resting {
-				n.happen(n.pumps[rand.N(len(n.pumps))])
+			if p := n.pumps[rand.N(len(n.pumps))]; n.resting {
+				n.say(p, "Charge") // the same again: a heartbeat from before may have taken it for out of sight
+			} else {
+				n.happen(p)
 			}
 			n.mu.Unlock()
 		}

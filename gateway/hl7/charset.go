@@ -186,6 +186,9 @@ func (m *Message) applyCharset() error {
 	}
 	c := charsetOf(m.Header().Field(charsetField))
 	if c == charsetGuess {
+		c = m.concealed()
+	}
+	if c == charsetGuess {
 		return nil
 	}
 	m.coding = m.coding.in(c)
@@ -200,4 +203,24 @@ func (m *Message) applyCharset() error {
 		m.segments[i].coding = m.coding
 	}
 	return nil
+}
+
+// maxConcealed is how long a header may be for its character set to be looked for.
+const maxConcealed = 4 << 10
+
+// concealed is a set that MSH-18 names and nobody finds there: a character before
+// it holds the byte of a separator, and the fields behind have other numbers. Read
+// in that set, the header names it.
+func (m *Message) concealed() charset {
+	header := m.Header()
+	if len(header.raw) > maxConcealed || plain(header.raw) {
+		return charsetGuess
+	}
+	for _, c := range [...]charset{charsetGB18030, charsetBig5, charsetJapanese} {
+		header.raw = c.appendUTF8(nil, m.Header().raw)
+		if charsetOf(header.Field(charsetField)) == c {
+			return c
+		}
+	}
+	return charsetGuess
 }

@@ -106,6 +106,28 @@ func TestCharacterSets(t *testing.T) {
 	}
 }
 
+// A character of these sets may hold the byte of a separator, also in the fields
+// before the one that names the set.
+func TestACharacterSetThatItsHeaderConceals(t *testing.T) {
+	for name, tt := range map[string]struct{ msh18, raw, want string }{
+		"GB 18030": {"GB 18030-2000", "\x81|\x81|", "亅亅"},
+		"Big5":     {"BIG-5", "\xb3|\xa7^", "逖吾"},
+		"Japanese": {"~ISO IR87", "\x1b$B1|\x1b(B", "奥"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := mustParse(t, `MSH|^~\&|`+tt.raw+`|HOSP|||||ORU^R01|`+tt.raw+`7|P|2.6||||||`+tt.msh18+"\rZZZ|1|"+tt.raw+"|x")
+			require.Equal(t, tt.want, m.Header().Field(3).String())
+			require.Equal(t, "ORU", m.Header().Field(9).Component(1).String())
+			require.Equal(t, tt.want+"7", m.Header().Field(10).String())
+			require.Equal(t, tt.want, m.First("ZZZ").Field(2).String())
+			require.Equal(t, "x", m.First("ZZZ").Field(3).String())
+		})
+	}
+	m := mustParse(t, "MSH|^~\\&|Gr\xf6\xdfe|HOSP|||||ORU^R01|7|P|2.6\rZZZ|\xe9")
+	require.Equal(t, "Größe", m.Header().Field(3).String(), "one that names none")
+	require.Equal(t, "é", m.First("ZZZ").Field(1).String())
+}
+
 func TestNullAndEmptyDiffer(t *testing.T) {
 	z := mustParse(t, "MSH|^~\\&|A\rZZZ|\"\"||\"x\"").First("ZZZ")
 	require.True(t, z.Field(1).IsNull())

@@ -299,7 +299,7 @@ func (s *sieve) classify(i int) subject {
 // remember keeps what a code is about, so that it is looked up once, when nothing
 // stands in OBX-3 but a code, its name and their system.
 func (s *sieve) remember(i int, written []byte, sub subject) {
-	if !s.usual || len(written) > maxCode {
+	if !s.usual || sub.unknown || len(written) > maxCode { // of unknown ones a sender may have any number
 		return
 	}
 	var room [maxCode]byte

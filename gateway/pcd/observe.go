@@ -169,7 +169,7 @@ func (r *reading) state(v *device, row *row) bool {
 // measures anything. Settings do not show it, nor does a single cuff reading,
 // which stays on the screen long after the cuff is gone.
 func (r *reading) channel(v *device, row *row) {
-	if v.profile == nil {
+	if v.profile == nil || v.observed >= 0 && r.tallies[v.observed].measures {
 		return
 	}
 	if _, ok := v.profile.Metric(metricMonitoring); !ok {
@@ -191,10 +191,8 @@ func (r *reading) channel(v *device, row *row) {
 		return
 	}
 	t := &r.tallies[v.observed]
-	t.channels++
-	if r.sieve.measured(row.segment) && !withdrawn(r.sieve.get(row.segment, obxStatus)) {
-		t.valid++
-	}
+	t.monitors = true
+	t.measures = r.sieve.measured(row.segment) && !withdrawn(r.sieve.get(row.segment, obxStatus))
 }
 
 // stale says that a measurement is older than the message by its own time.
@@ -217,7 +215,7 @@ func (r *reading) settle(res *Result, i int) {
 	if t.demo {
 		res.ObservationMarks[i].NotInService = true
 	}
-	if t.channels > 0 {
+	if t.monitors {
 		t.monitoring(o)
 	}
 	if t.rank > 0 {
@@ -231,8 +229,8 @@ type tally struct {
 	profile  *profiles.Profile
 	state    float64 // best of the states told so far
 	rank     int     // how precise it is; 0: none
-	channels int     // measurements there could be
-	valid    int     // measurements that are there
+	monitors bool    // there could be a measurement
+	measures bool    // there is one
 	demo     bool
 }
 
@@ -245,7 +243,7 @@ func (t *tally) tell(state float64, rank int) {
 // monitoring reduces all measurements to one flag.
 func (t *tally) monitoring(o *medfleet.Observation) {
 	flag, name := 0.0, stateLeadsOff
-	if t.valid > 0 {
+	if t.measures {
 		flag, name = 1, stateMonitoring
 	}
 	set(o, metricMonitoring, flag)

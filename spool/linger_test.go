@@ -93,8 +93,14 @@ func TestACrowdOfPatientRecordsWaitsForNoMore(t *testing.T) {
 	lingering(t, spool.Options{QueueBytes: 4000, MaxRecord: 200}, func(t *testing.T, l *spool.Log) {
 		patiently(t, l, 1, 2)
 		synctest.Wait()
+		var crowd [][]byte
+		for id := 2; id < 42; id++ {
+			crowd = append(crowd, payload(id))
+		}
 		began := time.Now()
-		require.NoError(t, l.WaitDurable(t.Context(), patiently(t, l, 2, 42)))
+		last, err := l.EnqueuePatient(crowd...)
+		require.NoError(t, err)
+		require.NoError(t, l.WaitDurable(t.Context(), last))
 		require.Zero(t, time.Since(began))
 	})
 }

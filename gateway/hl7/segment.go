@@ -70,7 +70,8 @@ func (s Segment) Bytes() []byte { return s.raw }
 func (s Segment) Offset() int { return s.offset }
 
 // Field is field n as the standard counts: from 1, and in MSH, FHS and BHS the
-// separator itself is field 1 (2.5.4). A field that is not there is empty.
+// separator itself is field 1 (2.5.4). A field that is not there is empty. To read
+// several of a segment see [Fields].
 func (s Segment) Field(n int) Value {
 	if s.header() {
 		if n <= 2 {

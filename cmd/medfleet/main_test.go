@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -155,11 +156,21 @@ func (p *program) wait(t testing.TB, within time.Duration) {
 	}
 }
 
-// freeAddress gives an address on loopback that nobody listens on.
+// freeAddress gives an address on loopback that nobody listens on, and that stays
+// so while a process that is killed does not: the system gives its own ports, from
+// 32768 on, to whatever connection or listener is next.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	const first, end = 16_384, 32_768
+	for range end - first {
+		address := fmt.Sprintf("127.0.0.1:%d", first+(os.Getpid()*997+int(nextPort.Add(1)))%(end-first))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
+
+var nextPort atomic.Int64

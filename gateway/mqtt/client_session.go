@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,8 +91,9 @@ func (s *session) run(ctx context.Context) error {
 }
 
 // attend subscribes and waits until the connection is of no more use: nil when ctx
-// has ended.
-func (s *session) attend(ctx context.Context) error {
+// has ended. Why is told at once, not only when what is on its way has been kept.
+func (s *session) attend(ctx context.Context) (err error) {
+	defer func() { s.client.state(cmp.Or(err, errEnded)) }()
 	// On every connection, for the filters may be new; the broker answers with its
 	// retained messages.
 	if err := s.client.dialer.Subscribe(s.conn, s.client.options.filters()); err != nil {
@@ -101,7 +103,6 @@ func (s *session) attend(ctx context.Context) error {
 	defer answer.Stop()
 	ping := time.NewTicker(wire.PingEvery)
 	defer ping.Stop()
-	defer s.client.state(errEnded)
 	for {
 		select {
 		case <-ctx.Done():
@@ -117,14 +118,27 @@ func (s *session) attend(ctx context.Context) error {
 		case <-ping.C:
 			_ = s.conn.Ping() // the reader ends if it does not leave
 		case err := <-s.lost:
-			return s.client.lost(err)
+			return s.ended(err)
 		case <-s.done:
 			if s.failed != nil {
 				return s.failed
 			}
-			return s.client.lost(<-s.lost) // the reader has ended, and left nothing
+			return s.ended(<-s.lost) // the reader has ended, and left nothing
 		}
 	}
+}
+
+// ended says why the connection ended: because the broker refused us, if it had
+// said so before.
+func (s *session) ended(err error) error {
+	select {
+	case codes := <-s.granted:
+		if refused := s.client.granted(codes); refused != nil {
+			return s.client.subscribing(refused)
+		}
+	default:
+	}
+	return s.client.lost(err)
 }
 
 func (c *Client) lost(err error) error {

@@ -2,6 +2,7 @@ package sparkplug
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,8 +93,9 @@ func (s *session) read() {
 
 // attend subscribes and takes messages until the connection is of no more use: nil
 // when ctx has ended.
-func (s *session) attend(ctx context.Context) error {
-	if err := s.client.dialer.Subscribe(s.conn, s.client.options.filters()); err != nil {
+func (s *session) attend(ctx context.Context) (err error) {
+	defer func() { s.client.is(cmp.Or(err, s.lost(errEnded))) }()
+	if err = s.client.dialer.Subscribe(s.conn, s.client.options.filters()); err != nil {
 		return s.lost(err)
 	}
 	due := time.NewTimer(0)
@@ -102,9 +104,7 @@ func (s *session) attend(ctx context.Context) error {
 	defer ping.Stop()
 	granted := time.NewTimer(s.client.options.Answer)
 	defer granted.Stop()
-	defer s.client.is(s.lost(errEnded))
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
 			s.farewell()

@@ -26,14 +26,20 @@ type sender struct {
 
 func (s *sender) run(until <-chan struct{}) {
 	for n := 1; ; {
+		lost := make(chan struct{})
 		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.address).SetClientID(s.name).SetCleanSession(true).
-			SetAutoReconnect(false).SetConnectTimeout(soon).SetWriteTimeout(soon))
+			SetAutoReconnect(false).SetConnectTimeout(soon).SetWriteTimeout(soon).
+			SetConnectionLostHandler(func(paho.Client, error) { close(lost) }))
 		connected := c.Connect()
 		connected.Wait()
 		for connected.Error() == nil {
 			said := fmt.Sprint(s.name, " ", n)
 			token := c.Publish("medfleet/v1/north/edge-1/"+s.name+"/status", s.qos, false, said)
-			if !token.WaitTimeout(soon) || token.Error() != nil || !c.IsConnected() {
+			select {
+			case <-token.Done():
+			case <-lost:
+			}
+			if token.Error() != nil || !c.IsConnected() {
 				break // it may have been kept or not: it is said again
 			}
 			s.mu.Lock()
@@ -93,7 +99,7 @@ func cutsAtOurBroker(t *testing.T, qos byte, lying bool) (acked, lost int) {
 		before := total()
 		require.Eventually(t, func() bool { return total() > before+20 }, 2*soon, time.Millisecond)
 		d.stop()
-		require.Eventually(t, func() bool { return d.waiting() >= 3 }, soon, time.Millisecond)
+		require.Eventually(t, func() bool { return d.waiting() > 0 }, soon, time.Millisecond)
 		d.cutPower()
 		network.cut(false)
 		d.start()

@@ -22,6 +22,7 @@ type disk struct {
 	mu       sync.Mutex
 	moves    chan struct{} // closed while the disk moves
 	taken    []*slip       // not durable yet
+	dead     bool          // without power: what is taken is lost
 	kept     []mqtt.Message
 	lying    bool
 	stubborn bool // goes on waiting when nobody waits for it any more
@@ -49,7 +50,13 @@ func (d *disk) stop() {
 	d.moves = make(chan struct{})
 }
 
-func (d *disk) start() { close(d.moves) }
+// start ends a stop, and a power cut.
+func (d *disk) start() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead = false
+	close(d.moves)
+}
 
 func (d *disk) refuse(err error) {
 	d.mu.Lock()
@@ -57,10 +64,11 @@ func (d *disk) refuse(err error) {
 	d.answer = err
 }
 
-// cutPower loses what is not durable.
+// cutPower loses what is not durable, and what is still taken before start.
 func (d *disk) cutPower() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.dead = true
 	for _, s := range d.taken {
 		s.gone = true
 	}
@@ -71,8 +79,10 @@ func (d *disk) Take(m mqtt.Message, _ medfleet.Millis) mqtt.Receipt {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m.Payload = bytes.Clone(m.Payload) // it is the client's
-	s := &slip{disk: d, message: m}
-	d.taken = append(d.taken, s)
+	s := &slip{disk: d, message: m, gone: d.dead}
+	if !d.dead {
+		d.taken = append(d.taken, s)
+	}
 	return s
 }
 

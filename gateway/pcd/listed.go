@@ -77,8 +77,12 @@ func (r *reading) list(res *Result) {
 	}
 	var now []listedAlarm
 	for i := range r.rows {
-		if l, ok := r.listedAt(res, r.rows[i].segment); ok {
+		l, ok := r.listedAt(res, r.rows[i].segment)
+		switch {
+		case ok && len(now) < maxAtOnce:
 			now = append(now, l)
+		case ok:
+			res.Dropped.Alerts++
 		}
 	}
 	before := r.mapper.standing.move(v.id, now, r.mapper.listConditions)
@@ -168,8 +172,10 @@ type standing struct {
 	devices map[medfleet.DeviceID][]stands
 }
 
-// maxStanding bounds the monitors that are remembered; beyond it, it starts anew.
-const maxStanding = 50_000
+const (
+	maxStanding = 50_000 // monitors that are remembered; beyond it, it starts anew
+	maxAtOnce   = 64     // alarms of one monitor; what else it says is counted only
+)
 
 // doubtful gives those of the conditions that do not stand now, but may have stood
 // when last somebody listened.

@@ -49,7 +49,7 @@ func (r *reading) standingIn(id medfleet.DeviceID) (now []listedAlarm) {
 		if !r.repeats(a) || a.gone || r.devices[a.device].id != id {
 			continue
 		}
-		if m := r.meaningOf(a); m.condition != nil {
+		if m := r.meaningOf(a); m.condition != nil && len(now) < maxAtOnce {
 			now = append(now, listedAlarm{meaning: m, number: m.code, segment: i})
 		}
 	}

@@ -1,6 +1,7 @@
 package pcd
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -462,6 +463,19 @@ func TestAMonitorsListOfTechnicalAlarms(t *testing.T) {
 	t.Run("of a sender that is not said to be a monitor", func(t *testing.T) {
 		res := mapOne(t, newMapper(t), technical(low)...)
 		require.Empty(t, res.Events)
+	})
+	t.Run("more than any monitor has at once", func(t *testing.T) {
+		m := newMapper(t, Sender{Name: "umec", Identity: "peer", Class: "patient_monitor"})
+		var rows []string
+		for n := range 1000 {
+			rows = append(rows, fmt.Sprintf("3||%d^Quintero rang", 1000+n))
+		}
+		res := mapOne(t, m, technical(rows...)...)
+		require.Len(t, res.Events, maxAtOnce)
+		require.Equal(t, 1000-maxAtOnce, res.Dropped.Alerts)
+		require.LessOrEqual(t, len(m.standing.devices["10.4.7.21"]), maxAtOnce+len(m.listConditions))
+		res = mapOne(t, m, technical(rows...)...)
+		require.NotContains(t, told(res), "unknown_code instant")
 	})
 	t.Run("physiological alarms are the patient's", func(t *testing.T) {
 		list := technical("2|1|10033^**SpO2 TOO HIGH")

@@ -131,7 +131,7 @@ func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 		l = tls.NewListener(l, b.options.TLS)
 	}
 	way := newDoor()
-	if err := server.AddListener(listeners.NewNet("mqtt", &gated{l, b, ctx, way})); err != nil {
+	if err := server.AddListener(&listener{listeners.NewNet("mqtt", &gated{l, b, ctx, way}), server}); err != nil {
 		return fmt.Errorf("start MQTT broker on %s: %w", l.Addr(), err)
 	}
 	if err := server.Serve(); err != nil {

@@ -133,6 +133,7 @@ func requireExchange(t *testing.T, row exchange, change ...func(*Options)) {
 	require.NotZero(t, counted(), "it is not counted")
 	require.Eventually(t, func() bool { return len(centre.of(record.Observation)) == row.records+after }, soon, time.Millisecond,
 		"records at the collector")
+	e.eventually(func() bool { return len(e.letters()) >= len(row.letters) }, "a letter is missing")
 	letters := e.letters()
 	require.Len(t, letters, len(row.letters))
 	for i, reason := range row.letters {

@@ -11,7 +11,6 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"medfleet"
@@ -36,7 +35,7 @@ type hl7Keeper struct {
 	workers sync.Pool
 	reading chan struct{}         // one for each message that is being read
 	senders map[string]*hl7Sender // by the name in the configuration
-	crowded atomic.Int64          // when a letter last said that there were too many connections; Unix ns
+	door    doorLetters
 }
 
 // maxReading is how many messages are read at a time. It is more than there are
@@ -234,33 +233,6 @@ func hl7Flags(m pcd.Mark) (f record.Flags) {
 	return f
 }
 
-// Refuse answers a sender whose input the listener does not take: once, if a
-// control id can be read. A message that the handler could not bear costs its
-// sender no other: the connection stays.
-func (h *hl7Keeper) Refuse(ctx context.Context, from mllp.Peer, reason mllp.Reason, head []byte) mllp.Answer {
-	if reason == mllp.TooMany {
-		return h.crowd(from)
-	}
-	a := h.noHL7(ctx, from, head, reason.String())
-	a.Close = a.Close && (reason != mllp.Panicked || a.Frame == nil)
-	return a
-}
-
-// crowdEvery is how often a letter says that there are too many connections.
-const crowdEvery = time.Minute
-
-// crowd refuses a connection that is one too many. Nobody waits for the letter: who
-// floods us with connections must not have a sync for each, nor push out the letters
-// of others. The counter has them all.
-func (h *hl7Keeper) crowd(from mllp.Peer) mllp.Answer {
-	h.counts.Refused.Add(1)
-	last, at := h.crowded.Load(), time.Now().UnixNano()
-	if (last == 0 || at-last >= int64(crowdEvery)) && h.crowded.CompareAndSwap(last, at) {
-		h.dead.post(DeadLetter{Source: "hl7", Peer: from.Addr.String(), Reason: mllp.TooMany.String()}, true)
-	}
-	return mllp.Answer{Close: true, NotKept: true}
-}
-
 // noHL7 keeps of input that is not taken its length, a keyed digest, the peer and
 // the reason, and gives its refusal.
 func (h *hl7Keeper) noHL7(ctx context.Context, from mllp.Peer, input []byte, reason string) mllp.Answer {
@@ -274,7 +246,12 @@ func (h *hl7Keeper) noHL7(ctx context.Context, from mllp.Peer, input []byte, rea
 	if err := h.dead.keep(ctx, letter); err != nil {
 		return mllp.Answer{Close: true, NotKept: true}
 	}
-	frame, wanted := hl7.Reject(nil, input, hl7.AckOptions{Now: time.Now()})
+	return rejection(input)
+}
+
+// rejection refuses input that begins like this, if a control id can be read.
+func rejection(head []byte) mllp.Answer {
+	frame, wanted := hl7.Reject(nil, head, hl7.AckOptions{Now: time.Now()})
 	if !wanted {
 		frame = nil
 	}

@@ -1,80 +1,9 @@
 package pcd
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"medfleet"
 	"medfleet/profiles"
 )
-
-// source is a part of a message that can name a device.
-type source uint8
-
-const (
-	fromInstance source = iota // OBX-18.1 of the device's own row
-	fromInstanceName
-	fromInstanceID // OBX-18.3: with one maker the same for every pump
-	fromSystemID
-	fromSerial
-	fromUDI
-	fromPRT
-	fromPRTSerial
-	fromRow // OBX-18.1 of rows about something else
-	sources
-
-	// What the header says is the sender's name, not the device's, unless the
-	// configuration knows better.
-	fromApplication
-	fromApplicationID
-	fromFacility
-	fromPeer // the address of the connection: a device's where it connects itself
-	fromBed  // PV1-3.3: names a device by the table of aliases only
-)
-
-// trust is the order in which the sources are believed when the configuration
-// names none.
-var trust = [...]source{fromInstance, fromInstanceID, fromSystemID, fromSerial, fromUDI, fromPRT, fromPRTSerial, fromRow}
-
-var sourceNames = [...]struct {
-	name string
-	from source
-}{
-	{"obx18.1", fromInstance}, {"obx18.2", fromInstanceName}, {"obx18.3", fromInstanceID},
-	{"sysid", fromSystemID}, {"serial", fromSerial}, {"udi", fromUDI},
-	{"prt10.1", fromPRT}, {"prt20", fromPRTSerial},
-	{"msh3.1", fromApplication}, {"msh3.2", fromApplicationID}, {"msh4.1", fromFacility}, {"peer", fromPeer}, {"bed", fromBed},
-}
-
-// parseIdentity reads the template of a key, such as msh3.2+obx18.1.
-func parseIdentity(key, template string) ([]source, error) {
-	if template == "" {
-		return nil, nil
-	}
-	var list []source
-	for part := range strings.SplitSeq(template, "+") {
-		i := slices.IndexFunc(sourceNames[:], func(n struct {
-			name string
-			from source
-		}) bool {
-			return n.name == strings.ToLower(strings.TrimSpace(part))
-		})
-		if i < 0 {
-			return nil, fmt.Errorf("%s %q: %q is no part of a message: use %s, joined by +", key, template, part, sourceList())
-		}
-		list = append(list, sourceNames[i].from)
-	}
-	return list, nil
-}
-
-func sourceList() string {
-	var list []string
-	for _, n := range sourceNames {
-		list = append(list, n.name)
-	}
-	return strings.Join(list, ", ")
-}
 
 // Reasons why a message is for us and yet of no use.
 const (
@@ -248,51 +177,6 @@ func (r *reading) inherit(d int) {
 	v.id, v.model = o.id, first(v.model, o.model)
 	if v.profile == nil {
 		v.profile = o.profile
-	}
-}
-
-// file finds or adds the observation of a device at its time. Several groups
-// about one device at one time become one.
-func (r *reading) file(res *Result, v *device) {
-	own := r.ownTime(v)
-	at, clamped := medfleet.Believe(own, r.received)
-	if !r.presence {
-		r.identity(res, v, at)
-	}
-	for i := range res.Observations {
-		if o := &res.Observations[i]; o.Device == v.id && o.Time == at && o.Class == v.profile.Class {
-			v.observed = i
-			r.tallies[i].demo = r.tallies[i].demo || v.demo
-			return
-		}
-	}
-	if len(res.Observations) == MaxDevices {
-		res.Dropped.Devices++
-		r.inTrouble(tooMany)
-		return
-	}
-	res.addObservation(r.equipment(v), at, r.mapper.gateway)
-	mark := Mark{Clamped: clamped, NotInService: r.debugging}
-	if clamped {
-		mark.DeviceTime = own
-	}
-	res.ObservationMarks = append(res.ObservationMarks, mark)
-	r.tallies = append(r.tallies, tally{profile: v.profile, demo: v.demo})
-	v.observed = len(res.Observations) - 1
-}
-
-// ownTime is when a device was as the message tells it, by its own clock.
-func (r *reading) ownTime(v *device) medfleet.Millis {
-	if own := max(r.groups[v.group].at, v.newest); own != 0 {
-		return own
-	}
-	return r.sent
-}
-
-func (r *reading) equipment(v *device) medfleet.Equipment {
-	return medfleet.Equipment{
-		Device: v.id, Class: v.profile.Class, Model: first(v.model, r.sender.Model),
-		Site: r.mapper.site, Unit: medfleet.CareUnit(first(r.sender.Unit, first(r.groups[v.group].unit, v.unit))),
 	}
 }
 

@@ -2,16 +2,11 @@ package pcd
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"hash/maphash"
-	"strconv"
 	"strings"
 	"time"
 
 	"medfleet"
 	"medfleet/gateway/hl7"
-	"medfleet/profiles"
 )
 
 // Message is a parsed HL7 message. Only this file looks into one.
@@ -36,21 +31,6 @@ type sieve struct {
 	// all before it.
 	at     int
 	fields hl7.Fields
-}
-
-// subject is what an OBX row is about. number and refid are its code as far as
-// it has the shape of one; metric is set in metric rows, profile in structure
-// rows whose device type a profile declares. Unknown marks a code about
-// equipment that nothing declares.
-type subject struct {
-	kind    rowKind
-	number  uint32
-	refid   string
-	rank    int
-	metric  string
-	profile *profiles.Profile
-	fault   *profiles.Fault // of a maker's alert
-	unknown bool
 }
 
 func (s *sieve) begin(m *Mapper, msg *Message) {
@@ -262,125 +242,6 @@ func (s *sieve) word(i, n int) []byte {
 	return withoutBit(s.nth(i, obxWord, n))
 }
 
-// subject classifies an OBX row and remembers it: what may be read of its value
-// follows from that.
-func (s *sieve) subject(i int) subject {
-	written := s.field(i, allowed[obxCode].field).Bytes()
-	sub, ok := s.codes[string(written)]
-	if !ok || !s.usual {
-		sub = s.classify(i)
-		s.remember(i, written, sub)
-	}
-	s.subjects[i] = sub
-	return sub
-}
-
-func (s *sieve) classify(i int) subject {
-	number, refid := s.code(i, obxCode), s.text(i, obxRefID)
-	if number == 0 && refid == "" {
-		number, refid = s.code(i, obxLateCode), s.text(i, obxEarlyRefID)
-	}
-	if number == 0 && refid == "" {
-		number = hexCode(s.get(i, obxHexCode))
-	}
-	sub := s.mapper.subjectOf(number, refid)
-	if sub.kind != rowOther {
-		return sub
-	}
-	if other := s.mapper.subjectOf(s.code(i, obxOtherCode), s.text(i, obxOtherRefID)); other.kind != rowOther {
-		return other
-	}
-	if f, ok := s.vendorAlert(i); ok {
-		return subject{kind: rowVendorAlert, number: number, fault: f}
-	}
-	return sub
-}
-
-// remember keeps what a code is about, so that it is looked up once, when nothing
-// stands in OBX-3 but a code, its name and their system.
-func (s *sieve) remember(i int, written []byte, sub subject) {
-	if !s.usual || sub.unknown || len(written) > maxCode { // of unknown ones a sender may have any number
-		return
-	}
-	var room [maxCode]byte
-	whole := append(append(room[:0], s.get(i, obxCode)...), '^')
-	whole = append(append(whole, s.get(i, obxRefID)...), '^')
-	if whole = append(whole, s.get(i, obxSystem)...); !bytes.Equal(whole, written) {
-		return
-	}
-	if s.codes == nil || len(s.codes) >= maxNames {
-		s.codes = make(map[string]subject)
-	}
-	s.codes[string(written)] = sub
-}
-
-// maxCode is how long an OBX-3 may be to be remembered.
-const maxCode = 128
-
-// vendorAlert finds a row that is an alert by its coding system: its code is in
-// the makers' tables for whatever model.
-func (s *sieve) vendorAlert(i int) (*profiles.Fault, bool) {
-	system := s.get(i, obxSystem)
-	switch string(system) {
-	case "", "MDC", "LN", "SCT", "L":
-		return nil, false
-	}
-	return s.fault("", system, s.get(i, obxVendorCode))
-}
-
-// fault looks a maker's code up, within its coding system unless that is nil.
-func (s *sieve) fault(model string, system, code []byte) (*profiles.Fault, bool) {
-	if len(code) == 0 || s.mapper == nil {
-		return nil, false
-	}
-	if system == nil {
-		return s.mapper.profiles.FaultBytes(model, code)
-	}
-	from := len(s.decoded)
-	s.decoded = append(append(append(s.decoded, system...), ':'), code...)
-	f, ok := s.mapper.profiles.FaultBytes(model, s.decoded[from:])
-	s.decoded = s.decoded[:from]
-	return f, ok
-}
-
-// listed gives a list of revisions in our own form.
-func (s *sieve) listed(b []byte) string {
-	var room [128]byte
-	return s.known.keep(appendRevisions(room[:0], b))
-}
-
-// hash gives 32 hexadecimal digits that stand for the event at segment i: a
-// hash of sender, control id, time of the message and the place in it. What
-// the event says is hashed too, so that a sender that uses a control id twice
-// does not lose the second event.
-func (s *sieve) hash(i int, says ...string) string {
-	from := len(s.decoded)
-	b := s.decoded
-	for _, p := range [...]place{mshSender, mshSenderFacility, mshControl, mshTime} {
-		b = append(b, s.get(0, p)...)
-		b = append(b, 0)
-	}
-	b = strconv.AppendInt(b, int64(i), 10)
-	for _, w := range says {
-		b = append(b, 0)
-		b = append(b, w...)
-	}
-	sum := sha256.Sum256(b[from:])
-	s.decoded = b[:from]
-	return hex.EncodeToString(sum[:16])
-}
-
-// sum gives a keyed hash of places of a segment.
-func (s *sieve) sum(seed maphash.Seed, i int, list ...place) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for _, p := range list {
-		h.Write(s.get(i, p))
-		h.WriteByte(0)
-	}
-	return h.Sum64()
-}
-
 // parent reads the alert that OBR-29 names: its second component, with the id and
 // the namespace as parts of it, or the first where a sender puts it there.
 func (s *sieve) parent(i int) (id, space []byte) {
@@ -407,29 +268,6 @@ func (s *sieve) bed(i int) string {
 	return s.known.keep(b)
 }
 
-// join gives the parts as one string.
-func (s *sieve) join(parts ...string) string {
-	from := len(s.decoded)
-	for _, p := range parts {
-		s.decoded = append(s.decoded, p...)
-	}
-	text := s.known.keep(s.decoded[from:])
-	s.decoded = s.decoded[:from]
-	return text
-}
-
-// codeText writes a code for the counter: number^REFID, or what there is of it.
-func (s *sieve) codeText(number uint32, refid string) string {
-	var digits [10]byte
-	switch {
-	case number == 0:
-		return refid
-	case refid == "":
-		return s.known.keep(strconv.AppendUint(digits[:0], uint64(number), 10))
-	}
-	return s.join(s.known.keep(strconv.AppendUint(digits[:0], uint64(number), 10)), "^", refid)
-}
-
 // notMeasured is what many devices send as the number for "no value".
 const notMeasured = "32767"
 
@@ -441,26 +279,4 @@ func isNumber(b []byte) bool {
 func isTime(b []byte) bool {
 	_, precision, err := hl7.ParseTime(b, nil)
 	return err == nil && precision >= hl7.Minute
-}
-
-// maxNames bounds the memory for texts: input decides how many there are.
-const maxNames = 8192
-
-// names keeps one copy of each text, so that reading the same devices again
-// and again allocates nothing.
-type names map[string]string
-
-func (n *names) keep(b []byte) string {
-	if len(b) == 0 {
-		return ""
-	}
-	if s, ok := (*n)[string(b)]; ok {
-		return s
-	}
-	if *n == nil || len(*n) >= maxNames {
-		*n = make(names)
-	}
-	s := string(b)
-	(*n)[s] = s
-	return s
 }

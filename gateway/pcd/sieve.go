@@ -126,7 +126,7 @@ func (s *sieve) get(i int, p place) []byte { return s.nth(i, p, 1) }
 // nth reads repetition n of a place.
 func (s *sieve) nth(i int, p place, n int) []byte {
 	f := &shapes[allowed[p].shape]
-	v, ok := s.value(i, p, n)
+	v, ok := s.cut(i, p, n)
 	if !ok {
 		return nil
 	}
@@ -140,9 +140,9 @@ func (s *sieve) nth(i int, p place, n int) []byte {
 	return b
 }
 
-// value cuts a place out of its segment if the list allows it there. The shape
+// cut takes a place out of its segment if the list allows it there. The shape
 // is not yet checked.
-func (s *sieve) value(i int, p place, n int) (hl7.Value, bool) {
+func (s *sieve) cut(i int, p place, n int) (hl7.Value, bool) {
 	r := &allowed[p]
 	if i < 0 || i >= len(s.kinds) || s.kinds[i] != r.segment {
 		return hl7.Value{}, false
@@ -175,6 +175,10 @@ func (s *sieve) field(i, n int) hl7.Value {
 	return s.fields.Field(n)
 }
 
+// written is OBX-3 as it stands in the message, to be told from others and not to
+// be read.
+func (s *sieve) written(i int) []byte { return s.field(i, allowed[obxCode].field).Bytes() }
+
 // decode resolves charset and escapes; plain ASCII is used as it stands.
 func (s *sieve) decode(v hl7.Value) []byte {
 	from := len(s.decoded)
@@ -184,7 +188,7 @@ func (s *sieve) decode(v hl7.Value) []byte {
 
 // blank says that nothing stands at a place, whatever its shape.
 func (s *sieve) blank(i int, p place) bool {
-	_, ok := s.value(i, p, 1)
+	_, ok := s.cut(i, p, 1)
 	return !ok
 }
 
@@ -193,7 +197,7 @@ func (s *sieve) text(i int, p place) string { return s.known.keep(s.get(i, p)) }
 
 // number reads a place of that shape.
 func (s *sieve) number(i int, p place) (float64, bool) {
-	v, ok := s.value(i, p, 1)
+	v, ok := s.cut(i, p, 1)
 	if !ok {
 		return 0, false
 	}
@@ -213,7 +217,7 @@ type stamp struct {
 
 // time reads a place of that shape; the zone is for stamps without one.
 func (s *sieve) time(i int, p place, zone *time.Location) stamp {
-	v, ok := s.value(i, p, 1)
+	v, ok := s.cut(i, p, 1)
 	if !ok {
 		return stamp{}
 	}
@@ -245,10 +249,10 @@ func (s *sieve) word(i, n int) []byte {
 // parent reads the alert that OBR-29 names: its second component, with the id and
 // the namespace as parts of it, or the first where a sender puts it there.
 func (s *sieve) parent(i int) (id, space []byte) {
-	if v, ok := s.value(i, obrParent, 1); ok {
+	if v, ok := s.cut(i, obrParent, 1); ok {
 		return v.Subcomponent(1).Bytes(), v.Subcomponent(2).Bytes()
 	}
-	if v, ok := s.value(i, obrParentID, 1); ok {
+	if v, ok := s.cut(i, obrParentID, 1); ok {
 		return v.Subcomponent(1).Bytes(), v.Subcomponent(2).Bytes()
 	}
 	return nil, nil
@@ -257,7 +261,7 @@ func (s *sieve) parent(i int) (id, space []byte) {
 // bed reads the bed of a PV1: the component, or its first part where a maker adds
 // numbers of its own.
 func (s *sieve) bed(i int) string {
-	v, ok := s.value(i, pv1Bed, 1)
+	v, ok := s.cut(i, pv1Bed, 1)
 	if !ok {
 		return ""
 	}

@@ -24,7 +24,7 @@ type subject struct {
 // subject classifies an OBX row and remembers it: what may be read of its value
 // follows from that.
 func (s *sieve) subject(i int) subject {
-	written := s.field(i, allowed[obxCode].field).Bytes()
+	written := s.written(i)
 	sub, ok := s.codes[string(written)]
 	if !ok || !s.usual {
 		sub = s.classify(i)

@@ -37,6 +37,7 @@ const (
 	charsetGB18030
 	charsetBig5
 	charsetJapanese
+	charsetTaiwanese
 	// charsetUTF16 and charsetUTF32 are those of messages that came so, big end
 	// first: what is left of them are hexadecimal escapes.
 	charsetUTF16
@@ -48,15 +49,19 @@ const charsetField = 18
 
 // charsetOf reads MSH-18. The first repetition is the default (2.14.9.18);
 // the Japanese sets are switched on by escape sequences and so count
-// wherever they stand.
+// wherever they stand. So does the Taiwanese one beside ASCII, whose bytes it
+// leaves alone.
 func charsetOf(v Value) charset {
-	first, n := charsetGuess, 0
+	first, ascii, n := charsetGuess, false, 0
 	for rep := range v.Repetitions() {
 		c := charsetNamed(rep.raw)
-		if c == charsetJapanese {
+		switch {
+		case c == charsetJapanese:
 			return c
-		}
-		if n == 0 {
+		case n == 0:
+			name := bytes.TrimSpace(rep.raw)
+			first, ascii = c, len(name) == 0 || string(name) == "ASCII"
+		case ascii && c == charsetTaiwanese:
 			first = c
 		}
 		n++
@@ -65,16 +70,16 @@ func charsetOf(v Value) charset {
 }
 
 // charsetNames are the names of table 0211, and what is written for them, without
-// what stands between letters and digits. CNS 11643-1992 has no decoder here.
+// what stands between letters and digits. Those that are missing are guessed.
 var charsetNames = map[string]charset{
 	"88591": charset8859_1, "88592": charset8859_2, "88593": charset8859_3, "88594": charset8859_4, "88595": charset8859_5,
 	"88596": charset8859_6, "88597": charset8859_7, "88598": charset8859_8, "88599": charset8859_9, "885915": charset8859_15,
 	"IR100": charset8859_1, "IR101": charset8859_2, "IR109": charset8859_3, "IR110": charset8859_4, "IR144": charset8859_5,
 	"IR127": charset8859_6, "IR126": charset8859_7, "IR138": charset8859_8, "IR148": charset8859_9,
-	"IR14": charsetJapanese, "IR87": charsetJapanese, "IR159": charsetJapanese,
+	"IR14": charsetJapanese, "IR87": charsetJapanese, "IR159": charsetJapanese, "JISX0202": charsetJapanese, "JAS2020": charsetJapanese,
 	"KSX1001": charsetKorean, "EUCKR": charsetKorean, "IR149": charsetKorean,
 	"GB180302000": charsetGB18030, "GB18030": charsetGB18030, "GBK": charsetGB18030, "GB2312": charsetGB18030,
-	"BIG5": charsetBig5,
+	"BIG5": charsetBig5, "CNS116431992": charsetTaiwanese, "CNS11643": charsetTaiwanese, "EUCTW": charsetTaiwanese,
 }
 
 // charsetNamed reads one repetition of MSH-18.
@@ -144,8 +149,11 @@ func (c charset) appendUTF8(dst, b []byte) []byte {
 	if c == charsetGuess && utf8.Valid(b) {
 		return append(dst, b...)
 	}
-	if c == charsetJapanese {
+	switch c {
+	case charsetJapanese:
 		return appendJapanese(dst, b)
+	case charsetTaiwanese:
+		return appendTaiwanese(dst, b)
 	}
 	table := c.singleByte()
 	if table == nil {
@@ -216,7 +224,7 @@ func (m *Message) concealed() charset {
 	if len(header.raw) > maxConcealed || plain(header.raw) {
 		return charsetGuess
 	}
-	for _, c := range [...]charset{charsetGB18030, charsetBig5, charsetJapanese} {
+	for _, c := range [...]charset{charsetGB18030, charsetBig5, charsetJapanese, charsetTaiwanese} {
 		header.raw = c.appendUTF8(nil, m.Header().raw)
 		if charsetOf(header.Field(charsetField)) == c {
 			return c

@@ -143,14 +143,16 @@ type Heartbeat struct {
 // FeedReport is what a gateway says of one feed, a way in that is configured: a
 // listener, a sender known by name, a station that is dialled, a monitor that is
 // asked, a broker. Up says that it works: whoever should be there is connected.
-// Silent is how long nothing was heard by it, below 0 when nothing ever was;
-// Messages is how many were since the gateway's start.
+// Caller is a sender that connects by itself: until it first did it is missing to
+// nobody. Silent is how long nothing was heard by it, below 0 when nothing ever
+// was; Messages is how many were since the gateway's start.
 type FeedReport struct {
 	Gateway  string
 	Site     string
 	Feed     string
 	Time     Millis
 	Up       bool
+	Caller   bool
 	Silent   time.Duration
 	Messages uint64
 }

@@ -62,6 +62,7 @@ type Gateway struct {
 // heard when the newest message came, zero if none ever did, messages how many have.
 type source struct {
 	name     string
+	caller   bool // it connects by itself, and may never do so
 	run      func(ctx context.Context) error
 	up       func() bool
 	heard    func() time.Time

@@ -49,7 +49,7 @@ func (g *Gateway) tell(at medfleet.Millis) [][]byte {
 }
 
 func (s *source) report(now time.Time) medfleet.FeedReport {
-	f := medfleet.FeedReport{Feed: s.name, Up: s.up(), Silent: -1, Messages: s.messages()}
+	f := medfleet.FeedReport{Feed: s.name, Up: s.up(), Caller: s.caller, Silent: -1, Messages: s.messages()}
 	if heard := s.heard(); !heard.IsZero() {
 		f.Silent = max(0, now.Sub(heard))
 	}

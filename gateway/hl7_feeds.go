@@ -51,7 +51,7 @@ func (g *Gateway) buildHL7(o Options) error {
 	if o.HL7At != nil || len(o.HL7More) > 0 {
 		for _, s := range o.HL7.Senders {
 			sender := h.senders[s.Name]
-			g.sources = append(g.sources, source{name: sender.name, up: sender.up, heard: sender.heard.time, messages: sender.heard.messages})
+			g.sources = append(g.sources, source{name: sender.name, caller: true, up: sender.up, heard: sender.heard.time, messages: sender.heard.messages})
 		}
 	}
 	for i := range o.HL7.Dial {

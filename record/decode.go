@@ -82,7 +82,7 @@ func (l *Line) Heartbeat() medfleet.Heartbeat {
 func (l *Line) Feed() medfleet.FeedReport {
 	f := medfleet.FeedReport{
 		Gateway: l.Tag("gateway"), Site: l.Tag("site"), Feed: l.Tag("feed"), Time: l.Time,
-		Up: l.Number("up") != 0, Silent: -1, Messages: uint64(l.Number("messages")),
+		Up: l.Number("up") != 0, Caller: l.Number("caller") != 0, Silent: -1, Messages: uint64(l.Number("messages")),
 	}
 	if seconds, ok := l.number("silent_seconds"); ok {
 		f.Silent = time.Duration(min(seconds, maxSilent.Seconds()) * float64(time.Second))

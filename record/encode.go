@@ -117,6 +117,9 @@ func (e *Encoder) Feed(dst []byte, f *medfleet.FeedReport) []byte {
 		up = 1
 	}
 	e.number("up", up)
+	if f.Caller {
+		e.number("caller", 1)
+	}
 	if f.Silent >= 0 {
 		e.number("silent_seconds", f.Silent.Seconds())
 	}

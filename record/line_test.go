@@ -97,7 +97,7 @@ func TestEveryKindComesBackAsItWas(t *testing.T) {
 	})
 	t.Run("feed", func(t *testing.T) {
 		for _, silent := range []time.Duration{-1, 0, 1500 * time.Millisecond, 400 * 24 * time.Hour} {
-			want := medfleet.FeedReport{Gateway: "edge-1", Site: "north", Feed: "mqtt broker", Time: 1_790_000_000_000, Up: silent == 0, Silent: silent, Messages: 1 << 40}
+			want := medfleet.FeedReport{Gateway: "edge-1", Site: "north", Feed: "mqtt broker", Time: 1_790_000_000_000, Up: silent == 0, Caller: silent < 0, Silent: silent, Messages: 1 << 40}
 			l := decode(t, e.Feed(nil, &want))
 			require.Equal(t, want, l.Feed())
 			require.Equal(t, record.FeedMeasurement, l.Measurement)

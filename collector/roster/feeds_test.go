@@ -163,6 +163,42 @@ func TestAFeedThatIsDownIsToldOnceAndItsDevicesAreNotMissed(t *testing.T) {
 	require.Equal(t, 201, s.count(`SELECT count(*) FROM state_intervals WHERE state = 'in_use' AND to_ms IS NULL`))
 }
 
+// A sender that is configured and never came has nothing behind it: the rules hear of
+// it when it has been there, and then also that it went, whoever restarts in between.
+func TestASenderThatNeverCameIsMissedByNobody(t *testing.T) {
+	s := newStation(t, 1)
+	beats := func(up bool, silent time.Duration) {
+		for range 20 {
+			s.now += 10 * sec
+			at := after(s.now)
+			s.apply(calls(at, "hl7 from rack", up, silent))
+			s.apply(tells(at, "hl7 at station", false, -1))
+			s.apply(beat(at, 0))
+			s.apply(clock(at))
+		}
+		s.flush()
+	}
+	beats(false, -1)
+	require.NotContains(t, fmt.Sprint(s.own), "hl7-from-rackmap[quiet")
+	require.Contains(t, s.own, "feed:edge-1:hl7-at-stationmap[quiet:0 up:0]", "who is to be called and never answered is missed")
+	s.r, s.own = newRoster(), nil
+	require.NoError(t, s.r.Recall(t.Context(), s.db))
+	s.hear(begin(after(s.now)))
+	beats(false, -1)
+	require.NotContains(t, fmt.Sprint(s.own), "hl7-from-rackmap[quiet", "nor after a restart of the collector")
+	beats(true, 0)
+	require.Contains(t, s.own, "feed:edge-1:hl7-from-rackmap[quiet:0 up:1]")
+	beats(false, min1)
+	require.Contains(t, s.own, "feed:edge-1:hl7-from-rackmap[quiet:0 up:0]")
+	s.own = nil
+	beats(false, -1) // the gateway has restarted
+	s.r = newRoster()
+	require.NoError(t, s.r.Recall(t.Context(), s.db))
+	s.hear(begin(after(s.now)))
+	beats(false, -1)
+	require.Contains(t, s.own, "feed:edge-1:hl7-from-rackmap[quiet:0 up:0]", "who has been there is missed for good")
+}
+
 func TestAFeedWhoseDevicesAreAllSilentIsToldQuiet(t *testing.T) {
 	s := newStation(t, 3)
 	s.pass(3 * min1)

@@ -82,6 +82,7 @@ func (r *Roster) recallGateways(ctx context.Context, db *sql.DB) error {
 		if g != nil && feed.Name != "" {
 			w := g.way(feed.Name)
 			w.told, w.up, w.lastUp, w.heard, w.messages, w.fresh = true, feed.Up, feed.LastHeard, feed.LastHeard, uint64(messages), true
+			w.caller = true // until its gateway says what it is
 		}
 	}
 	return rows.Err()

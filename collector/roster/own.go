@@ -49,12 +49,12 @@ func (g *gateway) own() *medfleet.Device {
 	return d
 }
 
-// own is a feed as the rules of class feed read it. While its gateway is not heard
-// nothing is known of it.
+// own is a feed as the rules of class feed read it. While its gateway is not heard,
+// or it has never been there, nothing is known of it.
 func (w *way) own() *medfleet.Device {
 	g := w.gateway
 	d := own(medfleet.FeedClass, ownID("feed", g.Name, w.name), g.Site)
-	if w.told && g.Up {
+	if w.told && g.Up && (w.up || w.missed()) {
 		d.Readings["up"] = truth(w.up)
 		d.Readings["quiet"] = truth(w.quiet)
 	}

@@ -57,7 +57,7 @@ func day(rt *rapid.T) []say {
 				if rapid.IntRange(0, 9).Draw(rt, "itself") == 0 {
 					o.Gateway, e.Gateway = "-", nil
 				}
-				o.Feed = rapid.SampledFrom([]string{"", "hl7", "mqtt"}).Draw(rt, "feed")
+				o.Feed = rapid.SampledFrom([]string{"", "hl7", "mqtt", "hl7 from rack"}).Draw(rt, "feed")
 			}))
 		case 4:
 			list = append(list, happened(id, skewed(), fmt.Sprint(rapid.IntRange(1, 20).Draw(rt, "id")), rapid.SampledFrom(conditions).Draw(rt, "condition"), rapid.SampledFrom(phases).Draw(rt, "phase"), flags))
@@ -68,6 +68,7 @@ func day(rt *rapid.T) []say {
 					list = append(list, tells(at, feed, rapid.Bool().Draw(rt, "up"), time.Duration(rapid.SampledFrom([]int{-1, 0, 5, 200, 4000}).Draw(rt, "silent"))*sec))
 				}
 			}
+			list = append(list, calls(at, "hl7 from rack", rapid.Bool().Draw(rt, "there"), time.Duration(rapid.SampledFrom([]int{-1, 5}).Draw(rt, "silent"))*sec))
 			list = append(list, beat(at, time.Duration(rapid.IntRange(0, 300).Draw(rt, "waits"))*sec))
 		case 6, 7, 8:
 			now += time.Duration(rapid.SampledFrom([]int{1, 5, 10, 30, 40, 130, 3600, -7, -3600, 8 * 86400}).Draw(rt, "passes")) * sec

@@ -28,6 +28,9 @@ func (r *Roster) hear(e *record.Envelope) *gateway {
 	}
 	if !g.Up {
 		g.Up, g.since, g.fresh = true, at, true
+		for _, w := range g.ways {
+			w.fresh = true // what it says of them is known again
+		}
 		r.notable(g)
 	}
 	g.LastSeen = max(g.LastSeen, at)

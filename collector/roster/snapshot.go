@@ -37,6 +37,7 @@ type savedWay struct {
 	Told     bool            `json:"told"`
 	ToldAt   medfleet.Millis `json:"told_at"`
 	Up       bool            `json:"up"`
+	Caller   bool            `json:"caller"`
 	Since    medfleet.Millis `json:"since"`
 	LastUp   medfleet.Millis `json:"last_up"`
 	Heard    medfleet.Millis `json:"heard"`
@@ -114,7 +115,7 @@ func (r *Roster) Snapshot(w io.Writer) error {
 func (g *gateway) saved() heardGateway {
 	s := heardGateway{Gateway: g.Gateway, Since: g.since, Horizon: g.horizon, Fresh: g.fresh, Written: g.written}
 	for _, w := range g.sorted() {
-		s.Ways = append(s.Ways, savedWay{w.name, w.told, w.toldAt, w.up, w.since, w.lastUp, w.heard, w.mute.from, w.mute.to, w.quiet, w.messages, w.fresh})
+		s.Ways = append(s.Ways, savedWay{w.name, w.told, w.toldAt, w.up, w.caller, w.since, w.lastUp, w.heard, w.mute.from, w.mute.to, w.quiet, w.messages, w.fresh})
 	}
 	return s
 }
@@ -124,7 +125,7 @@ func (s *heardGateway) restored() *gateway {
 	g.Feeds = nil
 	for _, w := range s.Ways {
 		g.ways[w.Name] = &way{
-			gateway: g, name: w.Name, told: w.Told, toldAt: w.ToldAt, up: w.Up, since: w.Since, lastUp: w.LastUp, heard: w.Heard,
+			gateway: g, name: w.Name, told: w.Told, toldAt: w.ToldAt, up: w.Up, caller: w.Caller, since: w.Since, lastUp: w.LastUp, heard: w.Heard,
 			mute: muted{w.MuteFrom, w.MuteTo}, quiet: w.Quiet, messages: w.Messages, fresh: w.Fresh,
 		}
 	}

@@ -101,6 +101,14 @@ func tells(at medfleet.Millis, feed string, up bool, silent time.Duration) say {
 	return say{e}
 }
 
+// calls is what a gateway says of a sender that connects by itself.
+func calls(at medfleet.Millis, feed string, up bool, silent time.Duration) say {
+	e := record.Envelope{Kind: record.Heartbeat, Received: at, Gateway: []byte("edge-1"), Stream: []byte("events")}
+	var encoder record.Encoder
+	e.Line = encoder.Feed(nil, &medfleet.FeedReport{Gateway: "edge-1", Site: "north", Feed: feed, Time: at, Up: up, Caller: true, Silent: silent})
+	return say{e}
+}
+
 // by lets an observation come by a feed.
 func by(feed string) func(*medfleet.Observation, *record.Envelope) {
 	return func(o *medfleet.Observation, _ *record.Envelope) { o.Feed = feed }

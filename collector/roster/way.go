@@ -20,6 +20,7 @@ type way struct {
 	told     bool            // the newest heartbeat speaks of it
 	toldAt   medfleet.Millis // when, by the gateway's clock
 	up       bool
+	caller   bool            // it connects by itself: one that never did is not missed
 	since    medfleet.Millis // when it was found up after it was not
 	lastUp   medfleet.Millis // when it was found up last
 	heard    medfleet.Millis // when it last heard anything, 0 is never
@@ -154,6 +155,9 @@ func (r *Roster) report(g *gateway, l *record.Line) {
 		w.told, w.fresh = true, true
 		r.notable(g)
 	}
+	if w.caller != f.Caller {
+		w.caller, w.fresh = f.Caller, true
+	}
 	w.toldAt, w.messages = f.Time, f.Messages
 	if f.Silent >= 0 {
 		r.hearBy(w, r.clock.Add(-f.Silent))
@@ -203,6 +207,10 @@ func expects(s medfleet.State) int {
 	}
 	return 0
 }
+
+// missed says that a way which is not up is missing to somebody: a sender that is
+// configured and never came has nothing behind it.
+func (w *way) missed() bool { return !w.caller || w.heard != 0 || w.devices > 0 }
 
 // sorted gives the ways by name: what is made of them must be the same when the
 // journal is read again.

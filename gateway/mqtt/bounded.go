@@ -43,7 +43,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 const acceptAgain = 100 * time.Millisecond
 
 // passes reports whether an error of Accept is about one connection, or about what
-// the machine has too little of now. The library would listen no more after it.
+// the machine has too little of now. Any other ends the broker.
 func passes(err error) bool {
 	for _, one := range [...]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
 		if errors.Is(err, one) {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"medfleet"
@@ -108,8 +107,10 @@ func (b *Broker) Clients() int64 {
 }
 
 // Run serves a listener until ctx ends and all clients are gone.
-func (b *Broker) Run(ctx context.Context, l net.Listener) error {
+func (b *Broker) Run(until context.Context, l net.Listener) error {
 	defer b.ended.Store(true)
+	ctx, cancel := context.WithCancel(until)
+	defer cancel()
 	capabilities := broker.NewDefaultServerCapabilities()
 	limits := b.options.Limits
 	clients := cmp.Or(limits.MaxClients, maxClients)
@@ -130,21 +131,39 @@ func (b *Broker) Run(ctx context.Context, l net.Listener) error {
 	if b.options.TLS != nil {
 		l = tls.NewListener(l, b.options.TLS)
 	}
-	way := newDoor()
-	if err := server.AddListener(&listener{listeners.NewNet("mqtt", &gated{l, b, ctx, way}), server}); err != nil {
-		return fmt.Errorf("start MQTT broker on %s: %w", l.Addr(), err)
-	}
 	if err := server.Serve(); err != nil {
 		return fmt.Errorf("serve MQTT on %s: %w", l.Addr(), err)
 	}
 	b.server.Store(server)
-	<-ctx.Done()
-	_ = l.Close() // so that nobody comes any more; the library closes it once again
-	<-way.empty
-	if err := server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+	var devices sync.WaitGroup
+	err := b.admit(ctx, server, l, &devices)
+	cancel()
+	devices.Wait()
+	if err := server.Close(); err != nil {
 		return fmt.Errorf("stop MQTT broker: %w", err)
 	}
+	if until.Err() == nil {
+		return fmt.Errorf("serve MQTT on %s: %w", l.Addr(), err)
+	}
 	return nil
+}
+
+// admit has the library serve whoever comes, until the listener ends, and sees that all
+// go when ctx ends. None of the library's own listeners is in use: to end one it locks
+// its list of clients for reading twice, which waits for ever when a client comes or
+// goes in between, and it ends nobody who has not said CONNECT.
+func (b *Broker) admit(ctx context.Context, server *broker.Server, l net.Listener, devices *sync.WaitGroup) error {
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		devices.Go(func() {
+			defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+			_ = server.EstablishConnection("mqtt", &gate{Conn: c, broker: b, ctx: ctx}) // how it ended is the device's affair
+		})
+	}
 }
 
 // hook is where the broker asks us.

@@ -158,7 +158,7 @@ func TestALastWillIsKeptWhenItsDeviceIsLost(t *testing.T) {
 func TestALastWillThatIsNotDueIsNotKept(t *testing.T) {
 	k := &ready{}
 	s := serve(t, mqtt.BrokerOptions{Taker: k})
-	connect(t, s.options("polite").SetWill(onlineTopic, "polite", 1, false)).Disconnect(250)
+	connect(t, s.options("polite").SetWill(onlineTopic, "polite", 1, false)).Disconnect(uint(soon.Milliseconds()))
 	abandon(t, s, s.options("stranger").SetWill("hospital/doors/17", "open", 1, false))
 	first := connect(t, s.options("pump-17").SetWill(onlineTopic, "taken over", 1, false))
 	connect(t, s.options("pump-17"))
@@ -193,4 +193,32 @@ func (p *poor) Accept() (net.Conn, error) {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
 	}
 	return p.Listener.Accept()
+}
+
+// A gateway that is to end does not wait for those who say nothing.
+func TestABrokerEndsThoughADeviceHasNotSaidWhoItIs(t *testing.T) {
+	s, end := serveUntil(t, mqtt.BrokerOptions{Taker: &ready{}})
+	for _, said := range []string{"", "\x10", "\x10\x0d\x00\x04MQTT"} {
+		c, err := net.Dial("tcp", s.addr)
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = c.Write([]byte(said))
+		require.NoError(t, err)
+	}
+	connect(t, s.options("pump-17")) // those before it are let in
+	end()
+}
+
+// deaf is a listener that is broken.
+type deaf struct{ net.Listener }
+
+func (deaf) Accept() (net.Conn, error) { return nil, syscall.EBADF }
+
+func TestABrokerThatCannotListenSaysSo(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	b := mqtt.NewBroker(mqtt.BrokerOptions{Taker: &ready{}, Log: slog.New(slog.DiscardHandler)})
+	require.ErrorIs(t, b.Run(t.Context(), deaf{l}), syscall.EBADF)
+	require.False(t, b.Up())
 }

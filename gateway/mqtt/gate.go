@@ -9,63 +9,6 @@ import (
 	broker "github.com/mochi-mqtt/server/v2"
 )
 
-// gated gives the broker connections behind gates.
-type gated struct {
-	net.Listener
-	broker *Broker
-	ctx    context.Context // of Run: the library's listeners have none of their own
-	door   *door
-}
-
-func (l *gated) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		l.door.shut()
-		return nil, err
-	}
-	return &gate{Conn: c, broker: l.broker, ctx: l.ctx, in: l.door.enter()}, nil
-}
-
-// door counts the connections that the library has been given and does not count
-// yet: it must not be ended between the two.
-type door struct {
-	mu    sync.Mutex
-	on    int  // its threshold
-	ended bool // nobody comes any more
-	empty chan struct{}
-}
-
-func newDoor() *door { return &door{empty: make(chan struct{})} }
-
-// enter lets a connection on the threshold; the function, called once, lets it in.
-func (d *door) enter() (in func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.on++
-	return sync.OnceFunc(func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.on--
-		d.settle()
-	})
-}
-
-func (d *door) shut() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.ended {
-		d.ended = true
-		d.settle()
-	}
-}
-
-// settle closes empty when the door is shut and nobody is on the threshold.
-func (d *door) settle() {
-	if d.ended && d.on == 0 {
-		close(d.empty)
-	}
-}
-
 // gate is a device's connection as the broker's library sees it. What is due to the
 // device waits here until the messages that came before it are durable. Nobody has
 // to be woken for that: when the library asks for more bytes, all that had come
@@ -73,8 +16,7 @@ func (d *door) settle() {
 type gate struct {
 	net.Conn
 	broker *Broker
-	ctx    context.Context
-	in     func() // the library has begun with it
+	ctx    context.Context // of Run: the library's connections have none of their own
 
 	client *broker.Client // once it has published
 	armed  time.Time      // the deadline that is set
@@ -104,17 +46,10 @@ func (g *gate) take(cl *broker.Client, r Receipt, ack []byte) {
 
 // Read first settles what is due.
 func (g *gate) Read(p []byte) (int, error) {
-	g.in()
 	if err := g.settle(); err != nil {
 		return 0, err
 	}
 	return g.Conn.Read(p)
-}
-
-// Close may come before anything was read.
-func (g *gate) Close() error {
-	g.in()
-	return g.Conn.Close()
 }
 
 // Write keeps the order of what is due.

@@ -2,10 +2,12 @@ package mqtt_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,8 +45,11 @@ func newMochi(t *testing.T) string {
 // complains waits until a client says why nothing comes in.
 func complains(t *testing.T, c *mqtt.Client, want string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return c.Counts().Connected.Load() == 0 && c.Err().Error() != "not connected yet" }, soon, time.Millisecond)
-	require.ErrorContains(t, c.Err(), want)
+	require.Eventually(t, func() bool {
+		err := c.Err()
+		return err != nil && strings.Contains(err.Error(), want)
+	}, soon, time.Millisecond, "want %s", want)
+	require.Zero(t, c.Counts().Connected.Load())
 }
 
 func TestABrokerThatLetsNobodySubscribeIsNoSource(t *testing.T) {
@@ -78,7 +83,7 @@ func TestAWrongPasswordSaysWhereItIsSet(t *testing.T) {
 				return
 			}
 			complains(t, client, "the broker does not let us in: hold user, password_file and cert_file of gateway.mqtt.brokers")
-			require.NotContains(t, client.Err().Error(), "guess")
+			require.NotContains(t, fmt.Sprint(client.Err()), "guess")
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -176,7 +177,7 @@ func converse(t *testing.T, address, sends string) (answers []string, closed boo
 	for {
 		answer, err := reader.Next()
 		if err != nil {
-			require.NotErrorIs(t, err, context.DeadlineExceeded, "neither an answer nor an end")
+			require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "neither an answer nor an end")
 			return answers, true
 		}
 		codes := codesOf(answer)

@@ -18,9 +18,8 @@ import (
 // lines makes a message of lines ended by something else than CR.
 func lines(message, end string) string { return strings.ReplaceAll(message, "\r", end) }
 
-// replaced is the battery report with one thing written otherwise.
-func replaced(id, old, other string) string {
-	m := battery(id)
+// replaced is a report with one thing written otherwise.
+func replaced(m, old, other string) string {
 	if !strings.Contains(m, old) {
 		panic("the report has no " + old)
 	}
@@ -50,24 +49,26 @@ func chinese(message string) string {
 // deviations gives the bytes on the wire by what is odd about them. The control
 // id of each message is d.
 func deviations() map[string]string {
-	stamp := time.Now().UTC().Format("20060102150405")
-	other := strings.NewReplacer("|", "$", "^", "%", "&", "@", `\`, "!").Replace(battery("d"))
+	report := battery("d") // one for all, of one time
+	_, stamp, _ := strings.Cut(report, "|HOSP|")
+	stamp = stamp[:len("20060102150405")]
+	other := strings.NewReplacer("|", "$", "^", "%", "&", "@", `\`, "!").Replace(report)
 	row := "OBX|2|NM|67996^MDC_ATTR_VAL_BATT_CHARGE^MDC|1.0.0.1|87|262688^MDC_DIM_PERCENT^MDC|||||R\r"
-	swap := func(old, other string) string { return frame(replaced("d", old, other)) }
+	swap := func(old, other string) string { return frame(replaced(report, old, other)) }
 	return map[string]string{
-		"as the standard has it":              frame(battery("d")),
-		"lines end with LF":                   frame(lines(battery("d"), "\n")),
-		"lines end with CR LF":                frame(lines(battery("d"), "\r\n")),
-		"empty lines between":                 frame(lines(battery("d"), "\r\r\n\n")),
-		"no end of the last line":             frame(strings.TrimSuffix(battery("d"), "\r")),
-		"a byte order mark":                   frame("\xef\xbb\xbf" + battery("d")),
-		"UTF-16, little end first":            frame16(battery("d"), false),
-		"UTF-16, big end first":               frame16(battery("d"), true),
-		"GB 18030, in a patient's name":       frame(chinese(replaced("d", "Quintero^Ana", "欧阳^娜娜||||||||||||"))),
+		"as the standard has it":              frame(report),
+		"lines end with LF":                   frame(lines(report, "\n")),
+		"lines end with CR LF":                frame(lines(report, "\r\n")),
+		"empty lines between":                 frame(lines(report, "\r\r\n\n")),
+		"no end of the last line":             frame(strings.TrimSuffix(report, "\r")),
+		"a byte order mark":                   frame("\xef\xbb\xbf" + report),
+		"UTF-16, little end first":            frame16(report, false),
+		"UTF-16, big end first":               frame16(report, true),
+		"GB 18030, in a patient's name":       frame(chinese(replaced(report, "Quintero^Ana", "欧阳^娜娜||||||||||||"))),
 		"GB 18030, declared":                  frame(chinese(strings.Replace(battery("d", "||||||GB 18030-2000"), "Quintero^Ana", "欧阳娜娜", 1))),
 		"UTF-8 declared, Latin-1 sent":        frame(strings.Replace(battery("d", "||||||UNICODE UTF-8"), "Quintero^Ana", "M\xfcller^Ana", 1)),
 		"a line feed inside a field":          swap("|d|P|", "|d|\nP|"),
-		"segment names in lower case":         frame(strings.NewReplacer("\rOBX|", "\robx|", "\rOBR|", "\robr|", "\rPV1|", "\rpv1|").Replace(battery("d"))),
+		"segment names in lower case":         frame(strings.NewReplacer("\rOBX|", "\robx|", "\rOBR|", "\robr|", "\rPV1|", "\rpv1|").Replace(report)),
 		"a segment of the maker's own":        swap("\rOBR|", "\rZPU|1|x\rOBR|"),
 		"PV1 glued to PID":                    swap("|F\rPV1|", "|FPV1|"),
 		"PID glued to MSH":                    frame(strings.Replace(battery("d", "|||||||||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO"), "\rPID|", "PID|", 1)),
@@ -78,15 +79,15 @@ func deviations() map[string]string {
 		"a type of two components":            swap("|ORU^R01^ORU_R01|", "|ORU^R01|"),
 		"version 2.3":                         swap("|2.6", "|2.3"),
 		"no version":                          swap("|P|2.6", ""),
-		"a stamp without a zone":              frame(strings.ReplaceAll(battery("d"), "+0000|", "|")),
+		"a stamp without a zone":              frame(strings.ReplaceAll(report, "+0000|", "|")),
 		"a stamp with a fraction, no dot":     swap("+0000||ORU", "000+0000||ORU"),
 		"a blank before the zone":             swap("+0000||ORU", "- 0000||ORU"),
-		"a date only":                         strings.Replace(frame(battery("d")), stamp[8:]+"+0000||ORU", "||ORU", 1),
-		"a clock that stands in 2013":         strings.ReplaceAll(frame(battery("d")), stamp[:4], "2013"),
+		"a date only":                         strings.Replace(frame(report), stamp[8:]+"+0000||ORU", "||ORU", 1),
+		"a clock that stands in 2013":         strings.ReplaceAll(frame(report), stamp[:4], "2013"),
 		"no clock at all":                     swap("|HOSP|"+stamp, "|HOSP|"),
-		"no OBR":                              frame(withoutLine(battery("d"), "OBR")),
-		"no set ids":                          frame(strings.NewReplacer("OBX|1|", "OBX||", "OBX|2|", "OBX||", "OBX|3|", "OBX||").Replace(battery("d"))),
-		"the same set id each time":           frame(strings.NewReplacer("OBX|2|", "OBX|1|", "OBX|3|", "OBX|1|").Replace(battery("d"))),
+		"no OBR":                              frame(withoutLine(report, "OBR")),
+		"no set ids":                          frame(strings.NewReplacer("OBX|1|", "OBX||", "OBX|2|", "OBX||", "OBX|3|", "OBX||").Replace(report)),
+		"the same set id each time":           frame(strings.NewReplacer("OBX|2|", "OBX|1|", "OBX|3|", "OBX|1|").Replace(report)),
 		"code and name swapped":               swap("67996^MDC_ATTR_VAL_BATT_CHARGE^MDC", "MDC_ATTR_VAL_BATT_CHARGE^67996^MDC"),
 		"a name without a code":               swap("67996^MDC_ATTR_VAL_BATT_CHARGE^MDC", "^MDC_ATTR_VAL_BATT_CHARGE^MDC"),
 		"a code without a name":               swap("67996^MDC_ATTR_VAL_BATT_CHARGE^MDC", "67996^^MDC"),
@@ -101,15 +102,15 @@ func deviations() map[string]string {
 		"a value with blanks around":          swap("|87|", "| 87 |"),
 		"a value with a sign":                 swap("|87|", "|+87.0|"),
 		"a structured number":                 swap("|NM|67996^MDC_ATTR_VAL_BATT_CHARGE^MDC|1.0.0.1|87|", "|SN|67996^MDC_ATTR_VAL_BATT_CHARGE^MDC|1.0.0.1|=^87|"),
-		"structure that is no number":         frame(strings.ReplaceAll(battery("d"), "|1.0.0.", "|LOC")),
+		"structure that is no number":         frame(strings.ReplaceAll(report, "|1.0.0.", "|LOC")),
 		"no X in the structure's row":         swap("|||||||X|||||||V-1007", "||||||||||||||V-1007"),
-		"trailing separators":                 frame(strings.ReplaceAll(battery("d"), "\r", "||||||^^^~~&&|\r")),
+		"trailing separators":                 frame(strings.ReplaceAll(report, "\r", "||||||^^^~~&&|\r")),
 		"the device's name escaped":           swap("|V-1007", `|V\X2D\1007`),
-		"the end block alone":                 strings.TrimSuffix(frame(battery("d")), "\r"),
-		"the end block and a line feed":       strings.TrimSuffix(frame(battery("d")), "\r") + "\n",
-		"blanks and lines between frames":     "\r\n \x00\r" + frame(battery("d")),
-		"a start inside":                      "\x0b" + battery("d")[:80] + frame(battery("d")),
-		"a frame of a batch":                  frame("FHS|^~\\&\rBHS|^~\\&\r" + battery("d") + "BTS|7\rFTS|3\r"),
+		"the end block alone":                 strings.TrimSuffix(frame(report), "\r"),
+		"the end block and a line feed":       strings.TrimSuffix(frame(report), "\r") + "\n",
+		"blanks and lines between frames":     "\r\n \x00\r" + frame(report),
+		"a start inside":                      "\x0b" + report[:80] + frame(report),
+		"a frame of a batch":                  frame("FHS|^~\\&\rBHS|^~\\&\r" + report + "BTS|7\rFTS|3\r"),
 	}
 }
 

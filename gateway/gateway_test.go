@@ -82,8 +82,10 @@ func TestAHeartbeatSaysWhatWaits(t *testing.T) {
 	for i := range 5 {
 		require.True(t, publish(t, client, topicOf("pump-17", "status"), status(i)))
 	}
+	waits := time.Now()
+	require.Eventually(t, func() bool { return time.Since(waits) > 30*time.Millisecond }, soon, time.Millisecond)
 	before := e.Spool(Events).Newest
-	require.Eventually(t, func() bool { return e.Spool(Events).Newest > before+1 }, soon, time.Millisecond)
+	require.Eventually(t, func() bool { return e.Spool(Events).Newest > before+6 }, soon, time.Millisecond, "a heartbeat that began behind them")
 	c.setDown(false)
 	told := func(depth uint64) func() bool {
 		return func() bool {
@@ -94,11 +96,9 @@ func TestAHeartbeatSaysWhatWaits(t *testing.T) {
 		}
 	}
 	require.Eventually(t, told(5), soon, 5*time.Millisecond, "no heartbeat told of the five that waited")
-	oldest := 0.0
-	for _, l := range c.beats(record.HeartbeatMeasurement) {
-		oldest = max(oldest, l.Heartbeat().OldestSeconds)
-	}
-	require.Greater(t, oldest, 0.02, "nor how long the oldest did: a second heartbeat came after them")
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(c.beats(record.HeartbeatMeasurement), func(l record.Line) bool { return l.Heartbeat().OldestSeconds > 0.02 })
+	}, soon, 5*time.Millisecond, "nor how long the oldest did")
 	require.Eventually(t, func() bool {
 		beats := c.beats(record.HeartbeatMeasurement)
 		h := beats[len(beats)-1].Heartbeat()
@@ -109,7 +109,7 @@ func TestAHeartbeatSaysWhatWaits(t *testing.T) {
 	require.Equal(t, "north", first.Site)
 	require.Equal(t, uint64(2), first.FeedsConfigured)
 	require.Equal(t, uint64(2), first.FeedsUp)
-	require.WithinDuration(t, time.Now(), first.Time.Time(), time.Minute)
+	require.WithinDuration(t, time.Now(), first.Time.Time(), 5*soon)
 }
 
 func TestAFullEventsSpoolAcknowledgesNothingAndTelemetryGoesOn(t *testing.T) {
@@ -127,7 +127,7 @@ func TestAFullEventsSpoolAcknowledgesNothingAndTelemetryGoesOn(t *testing.T) {
 	}
 	c.setDown(false)
 	require.Eventually(t, func() bool { return len(c.of(record.Event)) == acknowledged }, soon, 5*time.Millisecond, "all that were acknowledged, and no other")
-	require.Eventually(t, func() bool { return e.waits(Events) < 5 }, soon, 5*time.Millisecond)
+	e.carries(Events)
 	require.Eventually(t, func() bool {
 		return publish(t, pump(t, e, "pump-17"), topicOf("pump-17", "event"), happening(acknowledged))
 	}, soon, 20*time.Millisecond, "and then there is room again")

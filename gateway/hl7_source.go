@@ -110,7 +110,7 @@ func (h *hl7Keeper) enter(ctx context.Context) bool {
 		return true
 	default:
 	}
-	ctx, cancel := context.WithTimeout(ctx, diskPatience)
+	ctx, cancel := context.WithTimeout(ctx, h.keeper.patience)
 	defer cancel()
 	select {
 	case h.reading <- struct{}{}:
@@ -168,7 +168,7 @@ func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, rece
 	case pcd.NothingForUs:
 		h.counts.Nothing.Add(1)
 	}
-	return &recordReceipt{h, h.keeper.keepWithin(ctx, h.gather(w, received), diskPatience), h.answers(w)}
+	return &recordReceipt{h, h.keeper.keepWithin(ctx, h.gather(w, received), h.keeper.patience), h.answers(w)}
 }
 
 // gather makes a batch of what the message became.

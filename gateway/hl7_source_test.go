@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,7 @@ func TestWhatIsNoHL7EndsTheConnection(t *testing.T) {
 			require.NoError(t, err)
 			answer, err := io.ReadAll(conn)
 			if err != nil {
-				require.NotErrorIs(t, err, context.DeadlineExceeded, "the connection stays open")
+				require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the connection stays open")
 			}
 			require.NotContains(t, string(answer), "AA")
 			require.Eventually(t, func() bool { return e.Counts().Refused.Load() == 1 }, soon, time.Millisecond)

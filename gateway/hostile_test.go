@@ -99,7 +99,7 @@ func unknownCodes(n int) string {
 func TestMonstersAreAnsweredAndLeaveNothingBehind(t *testing.T) {
 	for name, m := range monsters() {
 		t.Run(name, func(t *testing.T) {
-			e := startEdge(t, newCentre(t), t.TempDir())
+			e := startEdge(t, newCentre(t), t.TempDir(), func(o *Options) { o.Beat = Beat }) // none while it is counted
 			client := dial(t, e.hl7)
 			send := func() {
 				answer, err := client.Send(t.Context(), []byte(m.message))
@@ -151,7 +151,7 @@ func TestASenderOfOneByteNowAndThenIsCutOff(t *testing.T) {
 	conn, err := net.Dial("tcp", address)
 	require.NoError(t, err)
 	defer conn.Close()
-	ended := make(chan struct{})
+	ended, began := make(chan struct{}), time.Now()
 	go func() {
 		defer close(ended)
 		for _, c := range []byte("\x0b" + battery("1")) {
@@ -166,7 +166,6 @@ func TestASenderOfOneByteNowAndThenIsCutOff(t *testing.T) {
 		}
 	}()
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(soon)))
-	began := time.Now()
 	_, err = io.ReadAll(conn)
 	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "it is never cut off")
 	require.GreaterOrEqual(t, time.Since(began), frameTime)

@@ -58,11 +58,12 @@ type keeper struct {
 	places    *places
 	skews     *skews
 	parts     *parts
+	patience  time.Duration // with a full queue
 	scratch   sync.Pool
 }
 
 func newKeeper(gateway string, events, telemetry Custody) *keeper {
-	k := &keeper{gateway: []byte(gateway), events: events, telemetry: telemetry, ties: newTies(), places: newPlaces(), skews: newSkews(), parts: newParts()}
+	k := &keeper{gateway: []byte(gateway), events: events, telemetry: telemetry, ties: newTies(), places: newPlaces(), skews: newSkews(), parts: newParts(), patience: diskPatience}
 	k.scratch.New = func() any { return new(scratch) }
 	return k
 }
@@ -233,7 +234,7 @@ func (k *keeper) beat(ctx context.Context, lines [][]byte, at medfleet.Millis) e
 		e := record.Envelope{Kind: record.Heartbeat, Received: at, Gateway: k.gateway, Stream: []byte(Events), Line: line}
 		payloads[i] = e.Append(nil)
 	}
-	last, err := enqueue(ctx, k.events, payloads, false, diskPatience)
+	last, err := enqueue(ctx, k.events, payloads, false, k.patience)
 	if err != nil {
 		return err
 	}

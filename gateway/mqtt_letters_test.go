@@ -43,7 +43,7 @@ func (e *edge) shareSyncs() {
 	e.t.Helper()
 	s := e.dead.log.Stats()
 	require.Equal(e.t, uint64(manyLetters), s.Newest)
-	require.Less(e.t, s.Fsyncs, uint64(manyLetters/10))
+	require.Less(e.t, s.Fsyncs, uint64(manyLetters/2))
 	require.Equal(e.t, uint64(manyLetters), e.dead.count.Load())
 	require.Equal(e.t, uint64(manyLetters), e.Counts().NotUnderstood.Load())
 	require.Len(e.t, e.letters(), manyLetters)

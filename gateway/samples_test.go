@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,7 +63,8 @@ func requireSample(t *testing.T, text []byte) (fate string) {
 	c := e.Counts()
 	kept, nothing, asked, bad := c.Kept.Load()-1, c.Nothing.Load(), c.Asked.Load(), c.NotUnderstood.Load()
 	require.Equal(t, uint64(messages), kept+asked+bad, "each message has one end; what is nothing for us is kept as a sign of life or as nothing")
-	require.Eventually(t, func() bool { return e.waits(Events)+e.waits(Telemetry) < 3 }, soon, time.Millisecond)
+	e.carries(Events)
+	e.carries(Telemetry)
 	for _, l := range centre.of(record.Event) {
 		require.False(t, bytes.Contains(text, []byte("~SP")), "a patient's alert became an event")
 		require.NotEqual(t, string(medfleet.Clinical), l.Text("kind"))

@@ -215,6 +215,20 @@ func (e *edge) written() (all []byte) {
 	return all
 }
 
+// carries waits until the collector has what a spool holds now. Heartbeats come on.
+func (e *edge) carries(stream string) {
+	e.t.Helper()
+	newest := e.Spool(stream).Newest
+	e.eventually(func() bool {
+		for _, r := range e.Spool(stream).Readers {
+			if r.Name == uplinkReader {
+				return r.Committed >= newest
+			}
+		}
+		return false
+	}, stream+" are not carried")
+}
+
 // waits gives what a spool holds that the collector has not.
 func (e *edge) waits(stream string) uint64 {
 	for _, r := range e.Spool(stream).Readers {

@@ -34,7 +34,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 }
 
-const soon = 10 * time.Second
+// soon is how long what must come is waited for: long, since a machine may be slow, and
+// it costs nothing where it comes.
+const soon = time.Minute
 
 var set = sync.OnceValue(func() *profiles.Set {
 	s, err := profiles.Load("")

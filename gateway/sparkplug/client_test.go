@@ -92,7 +92,7 @@ func startHost(t *testing.T, address string, change ...func(*ClientOptions)) *ho
 	o := ClientOptions{
 		Config:   Config{ServerConfig: mqtt.ServerConfig{URL: "mqtt://" + address}, Groups: []string{"ICU"}, Mappings: []Mapping{pumps()}},
 		Profiles: set(), Gateway: "edge-1", Site: "north", Taker: k,
-		Reorder: 50 * time.Millisecond, Answer: time.Second, RetryMin: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond,
+		Reorder: 50 * time.Millisecond, Answer: soon, RetryMin: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond,
 	}
 	o.Complete("gateway.mqtt.sparkplug[0]", "edge-1")
 	for _, c := range change {
@@ -109,7 +109,7 @@ func startHost(t *testing.T, address string, change ...func(*ClientOptions)) *ho
 		select {
 		case err := <-ended:
 			require.NoError(t, err)
-		case <-time.After(soon):
+		case <-time.After(2 * soon):
 			t.Error("the client does not end")
 		}
 	})

@@ -147,11 +147,13 @@ func TestABrokerThatKeepsOurWordToItselfIsBorne(t *testing.T) {
 	for _, m := range n.Births() {
 		wire = append(wire, publishPacket(m.Topic, m.Payload)...)
 	}
-	connections := make(chan struct{}, 100)
+	connections, told := make(chan struct{}, 100), make(chan struct{})
 	hears := func(p packets.ControlPacket) {
 		switch m := p.(type) {
 		case *packets.ConnectPacket:
-			connections <- struct{}{}
+			if connections <- struct{}{}; len(connections) > 1 {
+				<-told
+			}
 		case *packets.PublishPacket:
 			m.TopicName = "nobody/hears" // instead of coming back
 		}
@@ -160,6 +162,7 @@ func TestABrokerThatKeepsOurWordToItselfIsBorne(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return h.Err() != nil && bytes.Contains([]byte(h.Err().Error()), []byte("does not come back"))
 	}, soon, time.Millisecond)
+	close(told)
 	h.isUp(t)
 	h.has(t, "bed7-pump1 battery_charge 7")
 	require.Len(t, connections, 2)

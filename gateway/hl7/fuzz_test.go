@@ -16,6 +16,7 @@ func seed(f *testing.F) {
 		"msh|^~\\&#|A\nOBX|1|a\nb|\\X41\\\\.sp9\\\\Zq\\\\\r\nPV1\nx",
 		"MSH|^~\\&|A|||||||||||||||GB 18030-2000\rOBX|\x81|\x81^|\\XB1C3\\",
 		"MSH|^~\\&|A|||||||||||||||~ISO IR87\rOBX|\x1b$B%]%s%W\x1b(B",
+		"MSH|^~\\&|A|||||||||||||||~ISO IR87\rPID|\x1b$B%]%\rOBX|\xce\xdf\x1b$(D0l\n|2",
 		"MSH|^~\\&|A|||||||||||||||CNS 11643-1992\rOBX|\xf3\xd9\x8e\xa2\xa1\xa1\xd6|\\X8EA2A1A1\\\x8e\xa2",
 		"MSH|^~\\&|A|||||||||||||||~CNS 11643-1992\rOBX|\x1b$(G||\x1b(B|\x1b$)G\x0esY\x0f|\x1b$*H\x1bN!!\x1bO|\x1b$(Gs\rOBX|2",
 		"\xff\xfeM\x00S\x00H\x00|\x00", "FHS|^~\\&\rBHS|^~\\&\rMSH|^~\\&|\rBTS|1\rFTS|", "MSH|", "MSH||\r\x1c",

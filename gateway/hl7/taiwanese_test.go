@@ -20,18 +20,6 @@ func TestTaiwaneseThatIsASCIIIsReadInPlace(t *testing.T) {
 	require.Equal(t, "pump 7", m.First("OBX").Field(5).String())
 }
 
-// A sender leaves a segment without going back to ASCII: the next one is whole.
-func TestTaiwaneseThatIsLeftOpenEndsWithItsSegment(t *testing.T) {
-	for name, open := range map[string]string{"in G0": "\x1b$(G", "shifted": "\x1b$)G\x0e"} {
-		t.Run(name, func(t *testing.T) {
-			m := mustParse(t, "MSH|^~\\&|A|||||||||||||||~CNS 11643-1992\rZZZ|1|"+open+"sYV>\rOBX|9|x\x0eV>\x0f")
-			require.Len(t, m.Segments(), 3)
-			require.Equal(t, "幫浦", m.First("ZZZ").Field(2).String())
-			require.Equal(t, "9", m.First("OBX").Field(1).String())
-		})
-	}
-}
-
 // Designations hold on: a sender may make them once, in the header.
 func TestTaiwaneseDesignatedInTheHeader(t *testing.T) {
 	m := mustParse(t, "MSH|^~\\&|\x1b$)G\x1b$*HA|||||||||||||||~CNS 11643-1992\rZZZ|\x0esY\x1bN!!V>\x0f.")

@@ -141,6 +141,32 @@ func TestACharacterSetThatItsHeaderConceals(t *testing.T) {
 	require.Equal(t, "é", m.First("ZZZ").Field(1).String())
 }
 
+// A sender does not go back to ASCII, or cuts a text short: the segments behind are
+// whole.
+func TestACharacterSetThatIsLeftOpenEndsWithItsSegment(t *testing.T) {
+	for name, tt := range map[string]struct{ msh18, raw, want string }{
+		"Japanese":                     {"~ISO IR87", "\x1b$B%]%s", "ポン"},
+		"Japanese, half a character":   {"~ISO IR87", "\x1b$B%]%", "ポ\uFFFD"},
+		"Japanese, half an escape":     {"~ISO IR87", "\x1b$B%]\x1b(", "ポ\uFFFD\uFFFD"},
+		"Japanese, the supplement":     {"ISO IR159", "\x1b$(D0l", "佒"},
+		"Taiwanese":                    {"~CNS 11643-1992", "\x1b$(GsYV>", "幫浦"},
+		"Taiwanese, shifted":           {"~CNS 11643-1992", "\x1b$)G\x0esYV>", "幫浦"},
+		"Taiwanese, half a character":  {"CNS 11643-1992", "\xf3\xd9\xd6", "幫\uFFFD"},
+		"Big5, half a character":       {"BIG-5", "\xc0\xb0\xae", "幫\uFFFD"},
+		"GB 18030, half a character":   {"GB 18030-2000", "\xb1\xc3\x81", "泵\uFFFD"},
+		"GB 18030, half of four bytes": {"GB 18030-2000", "\xb1\xc3\x810", "泵\uFFFD0"},
+		"Korean, half a character":     {"KS X 1001", "\xc6\xdf\xc7", "펌\uFFFD"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := mustParse(t, `MSH|^~\&|A|||||||||||||||`+tt.msh18+"\rPID|1|"+tt.raw+"\rOBX|9|x^y\r\nOBX|10|z")
+			require.Len(t, m.Segments(), 4)
+			require.Equal(t, tt.want, m.First("PID").Field(2).String())
+			require.Equal(t, "y", m.Segments()[2].Field(2).Component(2).String())
+			require.Equal(t, "z", m.Segments()[3].Field(2).String())
+		})
+	}
+}
+
 func TestNullAndEmptyDiffer(t *testing.T) {
 	z := mustParse(t, "MSH|^~\\&|A\rZZZ|\"\"||\"x\"").First("ZZZ")
 	require.True(t, z.Field(1).IsNull())

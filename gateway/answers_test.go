@@ -105,7 +105,10 @@ func exchanges() map[string]exchange {
 		"saved frames without their blocks": {sends: frame(battery("26") + battery("27")), answers: []string{"AA 26, AA 27"}, counts: "kept", records: 2},
 		"a batch with a broken message": {sends: frame("BHS|^~\\&|B\r" + battery("28") + "MSH|Quintero\r" + battery("29") + "BTS|3\r"),
 			answers: []string{"AA 28, AA 29"}, counts: "kept", records: 2, letters: []string{"encoding characters"}},
-		"an empty batch": {sends: frame("FHS|^~\\&|F\rFTS|0\r"), counts: "not understood", letters: []string{"without a message"}},
+		"an empty batch": {sends: frame("FHS|^~\\&|F\rFTS|0\r"), counts: "nothing"},
+		"a batch, each of its parts in a frame": {
+			sends:   frame("FHS|^~\\&|F\r", "BHS|^~\\&|B\r", battery("31"), battery("32"), "BTS|2\r", "FTS|1"),
+			answers: []string{"AA 31", "AA 32"}, counts: "nothing", records: 2},
 		"a batch too long": {sends: frame("BHS|^~\\&|B\r" + strings.Repeat(header("ADT^A08", "30")+"\r", maxBatch+1)),
 			answers: []string{strings.Repeat("AA 30, ", maxBatch-1) + "AA 30"}, counts: "nothing", letters: []string{"too many messages"}},
 	}
@@ -185,6 +188,35 @@ func converse(t *testing.T, address, sends string) (answers []string, closed boo
 			return answers, false
 		}
 		answers = append(answers, codes)
+	}
+}
+
+// A refusal says why, in an ERR segment that the sender's technician finds in its log.
+func TestARefusalSaysWhy(t *testing.T) {
+	for name, c := range map[string]struct{ sends, want string }{
+		"a query":        {frame(header("QRY^A19", "1") + "\rQRD|1\r"), "ERR||MSH^1^9|200^Unsupported message type^HL70357|E|||this receiver answers no queries"},
+		"over the limit": {"\x0b" + battery("2") + strings.Repeat("NTE|1||Quintero\r", 80_000), "ERR|||207^Application internal error^HL70357|E|||message over the limit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := startEdge(t, newCentre(t), t.TempDir())
+			conn, err := net.Dial("tcp", e.hl7)
+			require.NoError(t, err)
+			defer conn.Close()
+			require.NoError(t, conn.SetDeadline(time.Now().Add(soon)))
+			written := make(chan struct{})
+			go func() {
+				defer close(written)
+				_, _ = io.WriteString(conn, c.sends)
+			}()
+			defer func() { conn.Close(); <-written }()
+			reader := mllp.NewReader(conn, mllp.ReaderConfig{})
+			defer reader.Release()
+			answer, err := reader.Next()
+			require.NoError(t, err)
+			require.Contains(t, string(answer), "\rMSA|AR|")
+			require.Contains(t, string(answer), "\r"+c.want+"\r")
+		})
 	}
 }
 

@@ -11,11 +11,8 @@ import (
 // maxBatch bounds how many messages one frame may hold.
 const maxBatch = 1000
 
-// Reasons for dead letters about frames with several messages.
-var (
-	errBatch      = errors.New("too many messages in one frame: send each in a frame of its own")
-	errEmptyBatch = errors.New("a batch without a message: there is no MSH in it")
-)
+// errBatch is the reason for the dead letter about a frame with too many messages.
+var errBatch = errors.New("too many messages in one frame: send each in a frame of its own")
 
 // batchReceipt waits for the messages that came in one frame. Their answers go
 // back in one frame too, in their order: a sender that counts frames would take a
@@ -39,8 +36,8 @@ func (h *hl7Keeper) readAll(ctx context.Context, from mllp.Peer, w *worker, fram
 		}
 		all = append(all, h.one(ctx, from, w, frame, err))
 	}
-	if len(all) == 0 {
-		return h.unanswered(from, frame, errEmptyBatch)
+	if len(all) == 0 { // the envelope of a batch whose messages have frames of their own
+		h.counts.Nothing.Add(1)
 	}
 	return all
 }

@@ -19,7 +19,7 @@ func (h *hl7Keeper) Refuse(ctx context.Context, from mllp.Peer, reason mllp.Reas
 		return mllp.Answer{Close: true, NotKept: true}
 	case mllp.NotAllowed:
 		h.turnAway(from.Addr.Addr().Unmap(), from, reason)
-		return rejection(head)
+		return rejection(head, reason.String())
 	}
 	a := h.noHL7(ctx, from, head, reason.String())
 	a.Close = a.Close && (reason != mllp.Panicked || a.Frame == nil)

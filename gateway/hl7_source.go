@@ -156,11 +156,14 @@ func (h *hl7Keeper) broken(ctx context.Context, from mllp.Peer, w *worker, frame
 	return h.aside(from, h.answers(w), DeadLetter{Reason: err.Error(), Bytes: len(frame)})
 }
 
+// noQueries is what a sender hears that asks us something.
+var noQueries = hl7.Condition{Location: "MSH^1^9", Code: 200, Severity: "E", Text: "this receiver answers no queries"}
+
 func (h *hl7Keeper) verdict(ctx context.Context, from mllp.Peer, w *worker, received medfleet.Millis) mllp.Receipt {
 	switch w.result.Verdict {
 	case pcd.AsksUs:
 		h.counts.Asked.Add(1)
-		return mllp.Answer{Frame: h.answer(w, hl7.Rejected, nil)}
+		return mllp.Answer{Frame: h.answer(w, hl7.Rejected, &noQueries)}
 	case pcd.NotUnderstood:
 		return h.aside(from, h.answers(w), DeadLetter{
 			Reason: w.result.Reason, Bytes: len(w.message.Raw()), Skeleton: pcd.Skeleton(nil, &w.message),
@@ -246,12 +249,15 @@ func (h *hl7Keeper) noHL7(ctx context.Context, from mllp.Peer, input []byte, rea
 	if err := h.dead.keep(ctx, letter); err != nil {
 		return mllp.Answer{Close: true, NotKept: true}
 	}
-	return rejection(input)
+	return rejection(input, reason)
 }
 
-// rejection refuses input that begins like this, if a control id can be read.
-func rejection(head []byte) mllp.Answer {
-	frame, wanted := hl7.Reject(nil, head, hl7.AckOptions{Now: time.Now()})
+// rejection refuses input that begins like this and says why, if a control id can be
+// read. The reason is our words, none of the input's.
+func rejection(head []byte, reason string) mllp.Answer {
+	frame, wanted := hl7.Reject(nil, head, hl7.AckOptions{
+		Now: time.Now(), Error: &hl7.Condition{Code: 207, Severity: "E", Text: reason},
+	})
 	if !wanted {
 		frame = nil
 	}

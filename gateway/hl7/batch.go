@@ -44,7 +44,8 @@ func Split(b []byte) iter.Seq[[]byte] {
 	}
 }
 
-// IsBatch says that b begins as a file or a batch does: with FHS or BHS.
+// IsBatch says that b begins as a file or a batch does, with FHS or BHS, or with
+// what ends one: a sender may frame each part of a batch by itself.
 func IsBatch(b []byte) bool {
 	b = narrow(b)
 	for line := range lines(b) {
@@ -52,7 +53,7 @@ func IsBatch(b []byte) bool {
 			continue
 		}
 		n := boundary(b[line.from:line.to])
-		return n == nameFHS || n == nameBHS
+		return n != 0 && n != nameMSH
 	}
 	return false
 }

@@ -63,7 +63,9 @@ func TestWhatBeginsABatch(t *testing.T) {
 		"\r\n\xef\xbb\xbfbhs|^~\\&": true,
 		"MSH|^~\\&|A\rFHS|^~\\&\r":  false,
 		"FHS":                       true,
-		"BTS|1\r":                   false,
+		"BTS|1\r":                   true,
+		"FTS":                       true,
+		"PID|1\rFTS|1\r":            false,
 		"":                          false,
 	} {
 		require.Equal(t, want, IsBatch([]byte(input)), "%q", input)

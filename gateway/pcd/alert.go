@@ -275,16 +275,18 @@ const (
 
 // phaseIn says where in its life the alert is (facets 3 and 4). Outside an
 // alert an event row without a phase says nothing we could rely on, unless it
-// is an event condition.
+// is an event condition. A point in time (tpoint) has no end to wait for.
 func (a *alert) phaseIn(kind groupKind) (medfleet.Phase, bool) {
 	phase, state := a.phase, a.state
 	is := strings.EqualFold
 	switch {
+	case is(phase, "tpoint"):
+		return medfleet.Instant, true
 	case is(state, "inactive"), is(state, "off"), is(phase, "end"), is(phase, "reset"):
 		return medfleet.End, true
 	case is(phase, "start"):
 		return medfleet.Start, true
-	case is(phase, "continue"), is(phase, "update"), is(phase, "escalate"), is(phase, "deescalate"):
+	case is(phase, "continue"), is(phase, "present"), is(phase, "update"), is(phase, "escalate"), is(phase, "deescalate"), is(phase, "de-escalate"):
 		return medfleet.Continue, true
 	case a.kind == rowCondition:
 		return medfleet.Instant, true

@@ -11,8 +11,9 @@ import (
 //
 // or of bare messages one after another. The batch segments themselves are
 // skipped, their counts too: they are often wrong. A message that cannot be
-// read comes with its error and the next one follows; so does, once, text
-// that stands before the first message.
+// read comes with its error, that of [Message.Parse], and the next one follows;
+// so does, once, text that stands before the first message. Each message has
+// memory of its own, and points into b as one of [Parse] does.
 func Messages(b []byte) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		b := narrow(b)

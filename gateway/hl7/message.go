@@ -9,6 +9,11 @@
 // one before, names may be in lower case, MSH-2 may be short. Only input
 // without a usable MSH segment is refused.
 //
+// All character sets of table 0211 are read. Where characters may hold the byte
+// of a separator (GB 18030, Big5, CNS 11643, the Japanese sets, UTF-16, UTF-32)
+// text beyond ASCII is decoded before it is split, and then the message is a copy.
+// What is written is UTF-8.
+//
 // Clauses are those of HL7 v2.9 chapter 2; the rules are the same since 2.3
 // unless a comment says otherwise.
 //

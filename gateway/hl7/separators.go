@@ -6,11 +6,11 @@ import "bytes"
 // characters of MSH-2. A zero byte means that the message has no such character.
 type Separators struct {
 	Field        byte // MSH-1
-	Component    byte
-	Repetition   byte
-	Escape       byte
-	Subcomponent byte
-	Truncation   byte // since 2.7, the fifth character of MSH-2
+	Component    byte // the first character of MSH-2
+	Repetition   byte // the second
+	Escape       byte // the third
+	Subcomponent byte // the fourth
+	Truncation   byte // the fifth, since 2.7
 }
 
 // Standard are the separators the standard recommends.

@@ -149,8 +149,9 @@ func (p *timeParser) zone() (time.Duration, bool) {
 	return offset, true
 }
 
-// AppendTime appends t as a DTM with the given precision, four digits of
-// fraction, and t's zone for precisions that have an hour.
+// AppendTime appends t as a DTM (2.A.22) with the given precision, four digits of
+// fraction, and t's zone for precisions that have an hour. The zero Precision
+// appends nothing.
 func AppendTime(dst []byte, t time.Time, p Precision) []byte {
 	const layout = "20060102150405.0000"
 	length := [...]int{0, 4, 6, 8, 10, 12, 14, 19}

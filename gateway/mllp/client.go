@@ -75,7 +75,8 @@ type Client struct {
 	waiting map[string]chan []byte // by control id
 }
 
-// Dial connects to address and starts a client, which is to be closed.
+// Dial connects to address, host:port, and starts a client, which is to be closed.
+// The error is that of the connection or of TLS, or ctx's.
 func Dial(ctx context.Context, address string, c ClientConfig) (*Client, error) {
 	c = c.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
@@ -107,7 +108,7 @@ func Start(nc net.Conn, c ClientConfig) *Client {
 	return cl
 }
 
-// Close ends the connection and returns when all the client started has ended.
+// Close ends the connection and returns nil when all the client started has ended.
 // Messages still waiting get an error.
 func (c *Client) Close() error {
 	c.fail(net.ErrClosed)
@@ -215,7 +216,9 @@ func (c *Client) await(ctx context.Context, answer chan []byte) ([]byte, error) 
 	}
 }
 
-// Post sends one message and waits for nothing, not for a commit frame either.
+// Post sends one message and waits for nothing, not for a commit frame either: its
+// answer is skipped. The error is that of the connection, which is then of no more
+// use.
 func (c *Client) Post(message []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()

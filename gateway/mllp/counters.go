@@ -13,8 +13,8 @@ type Counters struct {
 	Refused   atomic.Int64 // connections closed at once: not on the allow-list, or too many
 	Frames    atomic.Int64 // messages received
 	Answers   atomic.Int64 // answers sent, or received by a client
-	BytesIn   atomic.Int64
-	BytesOut  atomic.Int64
+	BytesIn   atomic.Int64 // with block characters, and what was no frame
+	BytesOut  atomic.Int64 // with block characters
 	Restarts  atomic.Int64 // start blocks inside a frame
 	Rubbish   atomic.Int64 // bytes outside frames
 	TooLarge  atomic.Int64 // connections closed for a message over the limit

@@ -1,8 +1,9 @@
 // Package mllp carries HL7 messages over TCP in the minimal lower layer
-// protocol: a start block 0x0B, the message, an end block 0x1C and a carriage
-// return. Release 2 of the protocol adds commit frames of one byte, by which a
-// receiver says that a message is stored. The package knows bytes only; what a
-// message means and whether it is stored belongs to the [Handler].
+// protocol (HL7 Transport Specification: MLLP): a start block 0x0B, the message,
+// an end block 0x1C and a carriage return. Release 2 of the protocol adds commit
+// frames, by whose one byte a receiver says that a message is stored (ACK, 0x06)
+// or is not (NAK, 0x15). The package knows bytes only; what a message means and
+// whether it is stored belongs to the [Handler].
 //
 // A [Listener] takes messages from many senders; a [Dialer] connects to a
 // station that sends, and may ask it for what it has. Both answer each

@@ -22,8 +22,7 @@ type Handler interface {
 	// Refuse says what to answer to a sender whose input is not taken, if
 	// anything. head is the beginning of that input, at most 4 KiB, valid until
 	// Refuse returns; it is nil when nothing was read or it is gone, as after a
-	// panic of Wait. But for Panicked, the
-	// connection is closed after the answer.
+	// panic of Wait. But for Panicked, the connection is closed after the answer.
 	Refuse(ctx context.Context, from Peer, reason Reason, head []byte) Answer
 }
 

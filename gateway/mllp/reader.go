@@ -80,7 +80,7 @@ type Reader struct {
 	busy bool      // the one before came shortly before
 
 	started time.Time // when an unfinished frame, or rubbish, was first waited for
-	resting bool      // the deadline set is that of armRest
+	resting bool      // the deadline set is that of a connection at rest
 	active  bool      // a frame came since
 }
 
@@ -94,9 +94,9 @@ func NewReader(src io.Reader, c ReaderConfig) *Reader {
 // Next gives the next message, without its block characters. The slice is the
 // reader's buffer and holds until the next call.
 //
-// It returns io.EOF when the stream ends between frames, an error wrapping one
-// of this package's Err values, or the stream's own error. After an error the
-// reader is finished.
+// It returns io.EOF when the stream ends between frames, an error wrapping
+// ErrTooLarge, ErrNoFrame, ErrSlow, ErrTruncated, ErrIdle or ErrBusy, that of
+// Before, or the stream's own. After an error the reader is finished.
 func (r *Reader) Next() ([]byte, error) {
 	for {
 		frame, ok, err := r.scan()

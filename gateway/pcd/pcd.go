@@ -1,5 +1,6 @@
 // Package pcd turns the HL7 messages of medical devices into medfleet's own
-// words: observations and events. It reads the IHE device profiles (PCD-01
+// words: observations and events, which part stands in which device, and what
+// devices say of their own making. It reads the IHE device profiles (PCD-01
 // device data, PCD-04 alerts, PCD-10 infusion pump events, PCD-15 device
 // management) and the ORU messages of makers who came close to them.
 //
@@ -8,8 +9,9 @@
 // each value in its declared shape and, for OBX-5, only in rows about
 // equipment. All reading goes through the sieve (sieve.go), the only file that
 // sees the HL7 message; no other way to a value exists in this package. What
-// leaves is numbers, words of our own tables, and four kinds of text checked
-// by shape: device identity, model, care unit, and codes that begin with MDC.
+// leaves is numbers, words of our own tables, and texts checked by shape: a
+// device's identity, its maker, model and revisions, the care unit, and codes,
+// those that begin with MDC and makers' own.
 //
 // It takes bytes and gives values: no I/O, no log, nothing running. HL7 stamps
 // have a resolution of one second; telling apart two observations of one device

@@ -56,12 +56,12 @@ type Dropped struct {
 	Unknown []string
 }
 
-// Bounds of one message. What is beyond is counted in Dropped.
+// Bounds of one message. Devices and events beyond them are counted in Dropped.
 const (
-	MaxDevices = 512
+	MaxDevices = 512 // devices, and observations: one for each device and time
 	MaxEvents  = 512
-	MaxParts   = 512
-	MaxUnknown = 16
+	MaxParts   = 512 // modules, and attachments
+	MaxUnknown = 16  // unknown codes, and reasons for refused values
 )
 
 // Identity is what a device says of its own making: what recall lists are made
@@ -71,7 +71,7 @@ const (
 type Identity struct {
 	Device       medfleet.DeviceID
 	Class        medfleet.Class
-	Time         medfleet.Millis
+	Time         medfleet.Millis // of the observation it came with
 	Manufacturer string
 	Model        string
 	Serial       string

@@ -9,7 +9,7 @@ import (
 	"medfleet/gateway/hl7"
 )
 
-// Message is a parsed HL7 message. Only this file looks into one.
+// Message is a parsed HL7 message. In this package only the sieve looks into one.
 type Message = hl7.Message
 
 // sieve is all that the rest of the package sees of a message: segments by

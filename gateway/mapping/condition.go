@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -45,13 +46,27 @@ func (c Condition) Compile(set *profiles.Set) (*Switch, error) {
 }
 
 // Lasts reports whether the condition lasts; ok is false when the value does not
-// tell.
+// tell. A truth or a number may be sent as text.
 func (s *Switch) Lasts(v Value) (on, ok bool) {
 	if s.while != nil {
 		on, _ = lookUp(s.while, v)
 		return on, v.Kind != 0
 	}
+	if v.Kind == Word {
+		return truth(v.Text)
+	}
 	return v.Number != 0, v.Kind == Number && v.Number == v.Number || v.Kind == Truth
+}
+
+// truth reads true, false, 1 and 0 that are sent as text, in whatever case.
+func truth(text []byte) (on, ok bool) {
+	switch {
+	case bytes.EqualFold(text, []byte("true")), string(text) == "1":
+		return true, true
+	case bytes.EqualFold(text, []byte("false")), string(text) == "0":
+		return false, true
+	}
+	return false, false
 }
 
 // Event fills in what an event of a declared condition says beside its device and

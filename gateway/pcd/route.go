@@ -1,6 +1,9 @@
 package pcd
 
-import "bytes"
+import (
+	"bytes"
+	"time"
+)
 
 // transaction is an IHE device transaction (Device TF-2), told by the message
 // profile.
@@ -65,15 +68,19 @@ const ofNoUse = "its IHE profile is not about the state of equipment"
 func (r *reading) clock(res *Result) {
 	t := r.time(0, mshTime)
 	r.sent, res.Sent = t.at, t.at
-	zoned := t.zoned || r.sender.zoned
-	switch {
-	case t.at == 0:
-	case !zoned:
-		r.noZone = true
-	case t.exact:
-		res.Skew, res.SkewKnown = t.at.Sub(r.received), true
+	if t.at == 0 {
+		return
+	}
+	zoned, skew := t.zoned || r.sender.zoned, t.at.Sub(r.received)
+	r.noZone = r.noZone || !zoned
+	if zoned && t.exact || skew.Abs() > widestZone {
+		res.Skew, res.SkewKnown = skew, true
 	}
 }
+
+// widestZone is more than any zone is away from UTC: a clock that is further off is
+// wrong, whatever zone it shows.
+const widestZone = 15 * time.Hour
 
 // profile reads the message profile: MSH-21, or MSH-20 where one maker puts it,
 // all repetitions. Without one that we know the trigger event decides.

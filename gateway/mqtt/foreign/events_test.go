@@ -46,6 +46,7 @@ func TestAStateThatEachMessageRepeatsIsToldWhenItChanges(t *testing.T) {
 		{`"low":"Quintero","mode":[],"fault":"Quintero"`, nil},
 		{`"low":false,"fault":0`, []string{"P-1 battery_low end", "P-1 device_failure end"}},
 		{`"low":false,"fault":"0"`, nil},
+		{`"low":"true","fault":0`, []string{"P-1 battery_low start"}},
 	} {
 		got, err := r.Read(message("a/P-1", `{"t":"2026-07-30T14:00:0`+string('0'+rune(i))+`Z",`+step.payload+`}`), received)
 		require.NoError(t, err)
@@ -253,4 +254,10 @@ func TestARetainedMessageIsStateAtItsOwnTimeOrNoneAtAll(t *testing.T) {
 	require.Equal(t, []string{"P-1 battery_low start"}, told(got), "nothing was noted from the retained one")
 	_, err = r.Read(message("now/P-1", ""), received)
 	require.ErrorContains(t, err, "payload is empty")
+}
+
+func TestAByteOrderMarkBeforeJSONIsNoPartOfIt(t *testing.T) {
+	got, err := reader(t, alarms).Read(message("a/P-1", "\xef\xbb\xbf"+`{"t":"2026-07-30T14:00:00Z","low":true}`), received)
+	require.NoError(t, err)
+	require.Equal(t, []string{"P-1 battery_low start"}, told(got))
 }

@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"bytes"
 	"errors"
 	"hash/maphash"
 
@@ -114,10 +115,13 @@ func (r *Reader) find(topic string) *plan {
 	return nil
 }
 
+// byteOrderMark stands before the JSON of some Windows gateways.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // parse reads the payload; one that is a text alone is one word.
 func (r *Reader) parse(payload []byte) (*fastjson.Value, error) {
 	if r.plan.Payload != "text" {
-		return r.parser.ParseBytes(payload)
+		return r.parser.ParseBytes(bytes.TrimPrefix(payload, byteOrderMark))
 	}
 	b := append(r.scratch[:0], '"')
 	for _, c := range payload {

@@ -2,6 +2,7 @@ package hl7
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"os/exec"
 	"strings"
@@ -147,4 +148,13 @@ func glibc(t *testing.T) []string {
 		t.Skip("this iconv does not read EUC-TW")
 	}
 	return strings.Split(string(out), "\n")
+}
+
+// Where there is no such library, this is what was compared with one.
+func TestTaiwaneseIsAsItWasCompared(t *testing.T) {
+	sum := sha256.New()
+	for _, code := range taiwaneseCodes() {
+		sum.Write(append(appendTaiwanese(nil, code), '\n'))
+	}
+	require.Equal(t, "76297a9d59e7a933", hex.EncodeToString(sum.Sum(nil)[:8]))
 }

@@ -168,8 +168,23 @@ func (x *examiner) examine(e *examined, m *hl7.Message, broken error) {
 		if r.NoZone {
 			e.Notes = append(e.Notes, "its times have no zone and were read as UTC: set time_zone for this sender")
 		}
+		e.noteClock(r.Sent)
 	}
 	e.answer(m, r)
+}
+
+// ahead is how far a message may be sent after now without its clock being wrong,
+// zoneless ones of all zones among them.
+const ahead = 15 * time.Hour
+
+// noteClock says what cannot be right of MSH-7, whenever the message was kept.
+func (e *examined) noteClock(sent medfleet.Millis) {
+	switch {
+	case sent == 0:
+		e.Notes = append(e.Notes, "it does not say when it was sent (MSH-7): its sender's clock cannot be judged")
+	case sent.Sub(medfleet.AsMillis(time.Now())) > ahead:
+		e.Notes = append(e.Notes, "it says that it was sent in the future (MSH-7): a gateway takes the time of arrival, keeps the device's beside it, and tells of the clock")
+	}
 }
 
 func (x *examiner) sender(r *pcd.Result) string {

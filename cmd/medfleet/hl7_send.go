@@ -266,8 +266,8 @@ func (s *sending) send(ctx context.Context, client *mllp.Client, m outgoing) {
 	took := time.Since(began)
 	switch {
 	case err == nil:
-		code := answerCode(answer)
-		s.note(fateOf(code), code, took, nil)
+		code, why := answerOf(answer)
+		s.note(fateOf(code), code, took, why)
 	case errors.Is(err, mllp.ErrNoControlID):
 		s.note(notSent, "", 0, err)
 	case errors.Is(err, mllp.ErrNoAnswer), errors.Is(err, mllp.ErrNoCommit):
@@ -277,13 +277,23 @@ func (s *sending) send(ctx context.Context, client *mllp.Client, m outgoing) {
 	}
 }
 
-// answerCode is MSA-1 of an answer.
-func answerCode(answer []byte) string {
+// answerOf is MSA-1 of an answer, and of a refusal the reason that it gives: ERR-7,
+// or MSA-3 of receivers that speak an older HL7.
+func answerOf(answer []byte) (code string, why error) {
 	m, err := hl7.Parse(answer)
 	if err != nil && m.Header().Name() == "" {
-		return ""
+		return "", nil
 	}
-	return m.First("MSA").Field(1).String()
+	code = m.First("MSA").Field(1).String()
+	if f := fateOf(code); f != failed && f != rejected {
+		return code, nil
+	}
+	for _, text := range []string{m.First("ERR").Field(7).String(), m.First("MSA").Field(3).String()} {
+		if text != "" {
+			return code, fmt.Errorf("the receiver answers %s: %q", code, text)
+		}
+	}
+	return code, nil
 }
 
 func (s *sending) note(f fate, code string, took time.Duration, err error) {

@@ -232,12 +232,19 @@ func (s *sheet) left(e *examined) {
 	s.wrapped("left behind", segments)
 	s.wrapped("  rows", names(l.Rows))
 	s.wrapped("  fields", names(l.Fields))
-	for _, c := range []pcd.Count{
-		{Name: "alerts that are not about equipment", Count: l.Alerts},
-		{Name: "devices without a name or profile", Count: l.Devices}, {Name: "odd event codes, whose meaning no source tells", Count: l.OddCodes},
+	for _, c := range []struct {
+		count     int
+		one, many string
+	}{
+		{l.Alerts, "alert that is not about equipment", "alerts that are not about equipment"},
+		{l.Devices, "device without a name or profile", "devices without a name or profile"},
+		{l.OddCodes, "odd event code, whose meaning no source tells", "odd event codes, whose meaning no source tells"},
 	} {
-		if c.Count > 0 {
-			s.line("", "%d %s", c.Count, c.Name)
+		switch {
+		case c.count == 1:
+			s.line("", "1 %s", c.one)
+		case c.count > 1:
+			s.line("", "%d %s", c.count, c.many)
 		}
 	}
 	for i, refused := range e.Refused {

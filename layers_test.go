@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"profiles":                  {"."},
 	"record":                    {"."},
 	"spelling":                  {},
+	"processtest":               {},
 	"spool":                     {},
 	"spool/memfile":             {"spool"},
 	"gateway":                   {".", "profiles", "record", "spool", "gateway/..."},
@@ -30,6 +31,7 @@ var arrows = map[string][]string{
 	"gateway/pcd":               {".", "profiles", "gateway/hl7"},
 	"gateway/mapping":           {".", "profiles"},
 	"gateway/mqtt":              {".", "profiles", "gateway/mqtt/wire", "gateway/tlsfiles"},
+	"gateway/mqtt/brokertest":   {"gateway/tlsfiles/tlstest", "processtest"},
 	"gateway/mqtt/wire":         {},
 	"gateway/mqtt/foreign":      {".", "profiles", "spelling", "gateway/mapping", "gateway/mqtt"},
 	"gateway/tlsfiles":          {},
@@ -65,23 +67,24 @@ var arrows = map[string][]string{
 
 // testArrows is what tests may import beside what their package may.
 var testArrows = map[string][]string{
-	"collector/store":        {"profiles"},
-	"gateway":                {"gateway/...", "simulators/edgenode", "spool/memfile"},
-	"gateway/mqtt":           {"gateway/mqtt", "gateway/tlsfiles/tlstest"},
-	"gateway/tlsfiles":       {"gateway/tlsfiles/tlstest"},
-	"gateway/sparkplug":      {"gateway/tlsfiles/tlstest", "simulators/edgenode"},
-	"gateway/uplink":         {"gateway/uplink"},
-	"collector":              {"collector/...", "spool/memfile"},
-	"collector/ingest":       {"spool"},
-	"collector/roster":       {"collector/state", "collector/state/statetest"},
-	"collector/state":        {"collector/state/statetest"},
-	"alerting":               {"collector/state", "collector/state/statetest"},
-	"alerting/alarms":        {"alerting/internal/testdb", "collector/state", "collector/state/statetest"},
-	"alerting/paging":        {"alerting/internal/testdb", "collector/state", "collector/state/statetest"},
-	"simulators":             {"gateway/...", "record"},
-	"spool":                  {"spool/memfile"},
-	"collector/store/tsdb":   {"collector/store/storetest"},
-	"collector/store/influx": {"collector/store/storetest", "collector/store/influx/influxtest"},
+	"collector/store":         {"profiles"},
+	"gateway":                 {"gateway/...", "simulators/edgenode", "spool/memfile"},
+	"gateway/mqtt":            {"gateway/mqtt", "gateway/mqtt/brokertest", "gateway/tlsfiles/tlstest"},
+	"gateway/mqtt/brokertest": {"gateway/tlsfiles"},
+	"gateway/tlsfiles":        {"gateway/tlsfiles/tlstest"},
+	"gateway/sparkplug":       {"gateway/mqtt/brokertest", "gateway/tlsfiles/tlstest", "simulators/edgenode"},
+	"gateway/uplink":          {"gateway/uplink"},
+	"collector":               {"collector/...", "spool/memfile"},
+	"collector/ingest":        {"spool"},
+	"collector/roster":        {"collector/state", "collector/state/statetest"},
+	"collector/state":         {"collector/state/statetest"},
+	"alerting":                {"collector/state", "collector/state/statetest"},
+	"alerting/alarms":         {"alerting/internal/testdb", "collector/state", "collector/state/statetest"},
+	"alerting/paging":         {"alerting/internal/testdb", "collector/state", "collector/state/statetest"},
+	"simulators":              {"gateway/...", "record"},
+	"spool":                   {"spool/memfile"},
+	"collector/store/tsdb":    {"collector/store/storetest"},
+	"collector/store/influx":  {"collector/store/storetest", "collector/store/influx/influxtest"},
 }
 
 const module = "medfleet"
@@ -111,14 +114,18 @@ func TestPackagesImportOnlyWhatTheirArrowsAllow(t *testing.T) {
 
 func TestPackagesForTestsAreImportedByTestsOnly(t *testing.T) {
 	for _, file := range goFiles(t) {
-		if strings.HasSuffix(file, "_test.go") {
+		if strings.HasSuffix(file, "_test.go") || isForTests(filepath.ToSlash(filepath.Dir(file))) {
 			continue
 		}
 		for _, path := range imports(t, file) {
-			last := path[strings.LastIndex(path, "/")+1:]
-			require.False(t, strings.HasSuffix(last, "test") || last == "testdb", "%s imports %s", file, path)
+			require.False(t, isForTests(path), "%s imports %s", file, path)
 		}
 	}
+}
+
+func isForTests(pkg string) bool {
+	last := pkg[strings.LastIndex(pkg, "/")+1:]
+	return strings.HasSuffix(last, "test") || last == "testdb"
 }
 
 func TestTheVocabularyImportsTheStandardLibraryOnly(t *testing.T) {

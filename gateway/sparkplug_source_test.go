@@ -2,14 +2,10 @@ package gateway
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
-	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -17,32 +13,13 @@ import (
 	"medfleet"
 	"medfleet/gateway/mapping"
 	"medfleet/gateway/mqtt"
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/gateway/sparkplug"
 	"medfleet/gateway/sparkplug/payload"
 	"medfleet/profiles"
 	"medfleet/record"
 	"medfleet/simulators/edgenode"
 )
-
-// openBroker is a broker that lets everybody do everything.
-func openBroker(t *testing.T) string {
-	t.Helper()
-	s := broker.New(&broker.Options{Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, s.AddHook(new(everybody), nil))
-	l := listen(t)
-	require.NoError(t, s.AddListener(listeners.NewNet("mqtt", l)))
-	require.NoError(t, s.Serve())
-	t.Cleanup(func() { _ = s.Close() })
-	return l.Addr().String()
-}
-
-type everybody struct{ broker.HookBase }
-
-func (*everybody) Provides(b byte) bool {
-	return b == broker.OnConnectAuthenticate || b == broker.OnACLCheck
-}
-func (*everybody) OnConnectAuthenticate(*broker.Client, packets.Packet) bool { return true }
-func (*everybody) OnACLCheck(*broker.Client, string, bool) bool              { return true }
 
 // hearing makes a gateway listen to the edge nodes at a broker.
 func hearing(address string) func(*Options) {
@@ -112,7 +89,7 @@ func turned(condition, phase string) func(l *record.Line) bool {
 }
 
 func TestSparkplugDevicesReachTheCollectorThroughTheSpool(t *testing.T) {
-	address, c, folder := openBroker(t), newCentre(t), t.TempDir()
+	address, c, folder := brokertest.StartMochi(t).Address(), newCentre(t), t.TempDir()
 	c.setDown(true)
 	e := sparkplugEdge(t, c, folder, address)
 	l, d := pumpNode(t, address)
@@ -152,7 +129,7 @@ func TestSparkplugDevicesReachTheCollectorThroughTheSpool(t *testing.T) {
 // TestASparkplugDeviceWhoseClockIsOffSaysSo: an edge node's clock is judged by the time
 // of its messages, not by those of the values in them.
 func TestASparkplugDeviceWhoseClockIsOffSaysSo(t *testing.T) {
-	address, c := openBroker(t), newCentre(t)
+	address, c := brokertest.StartMochi(t).Address(), newCentre(t)
 	e := sparkplugEdge(t, c, t.TempDir(), address)
 	n := edgenode.New("ICU", "bed7")
 	n.Now = func() time.Time { return time.Now().Add(-10 * time.Minute) }
@@ -205,7 +182,7 @@ func (c *centre) flagged(f record.Flags) (n int) {
 }
 
 func TestWhatTheSpoolDoesNotTakeOfSparkplugComesAgainWithARebirth(t *testing.T) {
-	address, c := openBroker(t), newCentre(t)
+	address, c := brokertest.StartMochi(t).Address(), newCentre(t)
 	c.setDown(true)
 	e := sparkplugEdge(t, c, t.TempDir(), address, func(o *Options) { o.Spool.MaxBytes = 64 << 10 })
 	l, d := pumpNode(t, address)
@@ -251,7 +228,7 @@ func raw[M proto.Message](m M, field protowire.Number, content string) M {
 }
 
 func TestNothingOfAPatientsComesThroughSparkplug(t *testing.T) {
-	address, c := openBroker(t), newCentre(t)
+	address, c := brokertest.StartMochi(t).Address(), newCentre(t)
 	e := sparkplugEdge(t, c, t.TempDir(), address)
 	var p planter
 	n := edgenode.New("ICU", "bed7")

@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +11,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"medfleet/gateway/mqtt/brokertest"
+	"medfleet/processtest"
 )
 
 // What the gateway costs: a gateway process of its own, as users run it, with
@@ -114,9 +115,9 @@ type stand struct {
 
 func newStand(b *testing.B, to, way string) *stand {
 	b.Helper()
-	s := &stand{folder: b.TempDir(), to: to, hl7: freeAddress(b), mqtt: freeAddress(b), web: freeAddress(b), metrics: freeAddress(b)}
+	s := &stand{folder: b.TempDir(), to: to, hl7: processtest.FreeAddress(b), mqtt: processtest.FreeAddress(b), web: processtest.FreeAddress(b), metrics: processtest.FreeAddress(b)}
 	if way == "mosquitto" {
-		startMosquitto(b, s.folder, s.mqtt)
+		s.mqtt = brokertest.StartMosquitto(b, brokertest.Options{Settings: []string{"set_tcp_nodelay true", "max_queued_messages 0"}}).Address()
 	}
 	config := filepath.Join(s.folder, configFile)
 	s.writeConfig(b, config, way)
@@ -234,32 +235,4 @@ func (s *stand) usage(b *testing.B) (u usage) {
 	u.heap, _ = strconv.ParseFloat(metric(s.metrics, "go_memstats_heap_inuse_bytes"), 64)
 	u.stacks, u.heap = u.stacks/(1<<20), u.heap/(1<<20)
 	return u
-}
-
-// startMosquitto starts the hospital's broker.
-func startMosquitto(b *testing.B, folder, address string) {
-	b.Helper()
-	name, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if name, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
-			b.Skip("mosquitto is not installed: apt-get install mosquitto")
-		}
-	}
-	_, port, err := net.SplitHostPort(address)
-	require.NoError(b, err)
-	config := filepath.Join(folder, "mosquitto.conf")
-	require.NoError(b, os.WriteFile(config, []byte("user root\nallow_anonymous true\nset_tcp_nodelay true\nmax_inflight_messages 1000\nmax_queued_messages 0\nlistener "+port+" 127.0.0.1\n"), 0o600))
-	command := exec.Command(name, "-c", config)
-	require.NoError(b, command.Start())
-	b.Cleanup(func() {
-		command.Process.Kill()
-		command.Wait()
-	})
-	require.Eventually(b, func() bool {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}, 10*time.Second, 5*time.Millisecond, "mosquitto does not listen")
 }

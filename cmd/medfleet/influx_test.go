@@ -14,13 +14,14 @@ import (
 
 	"medfleet/collector/state"
 	"medfleet/collector/store/influx/influxtest"
+	"medfleet/processtest"
 )
 
 // A collector whose history lives in InfluxDB raises alarms while that is away,
 // loses nothing of the history, and reads it back after the server was killed.
 func TestTheHistoryLivesInInfluxDB(t *testing.T) {
 	t.Parallel()
-	influxd, folder, web := influxtest.Program(t), t.TempDir(), freeAddress(t)
+	influxd, folder, web := influxtest.Program(t), t.TempDir(), processtest.FreeAddress(t)
 	server, err := influxtest.Start(influxd, folder+"/influx")
 	require.NoError(t, err)
 	t.Cleanup(func() { server.Stop() })

@@ -16,6 +16,7 @@ import (
 
 	"medfleet"
 	"medfleet/collector/state"
+	"medfleet/processtest"
 	"medfleet/record"
 	"medfleet/simulators"
 	"medfleet/spool"
@@ -78,8 +79,8 @@ type hospital struct {
 func newHospital(t *testing.T, gatewayMode, collectorMode string) *hospital {
 	t.Helper()
 	t.Parallel()
-	h := &hospital{folder: t.TempDir(), web: freeAddress(t), edgeMetrics: freeAddress(t), ended: make(chan error, 1)}
-	mqtt, hl7 := freeAddress(t), freeAddress(t)
+	h := &hospital{folder: t.TempDir(), web: processtest.FreeAddress(t), edgeMetrics: processtest.FreeAddress(t), ended: make(chan error, 1)}
+	mqtt, hl7 := processtest.FreeAddress(t), processtest.FreeAddress(t)
 	config := filepath.Join(h.folder, configFile)
 	h.toCollector = newProxy(t, h.web, nil)
 	h.toGateway = []*proxy{newProxy(t, mqtt, nil), newProxy(t, hl7, nil)}

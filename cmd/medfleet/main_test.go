@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -155,22 +153,3 @@ func (p *program) wait(t testing.TB, within time.Duration) {
 		t.Fatalf("it did not end within %s", within)
 	}
 }
-
-// freeAddress gives an address on loopback that nobody listens on, and that stays
-// so while a process that is killed does not: the system gives its own ports, from
-// 32768 on, to whatever connection or listener is next.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	const first, end = 16_384, 32_768
-	for range end - first {
-		address := fmt.Sprintf("127.0.0.1:%d", first+(os.Getpid()*997+int(nextPort.Add(1)))%(end-first))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
-var nextPort atomic.Int64

@@ -20,6 +20,7 @@ import (
 	"medfleet/gateway"
 	"medfleet/gateway/mqtt"
 	"medfleet/gateway/sparkplug"
+	"medfleet/processtest"
 	"medfleet/profiles"
 )
 
@@ -82,7 +83,7 @@ func requireWellNamed(t *testing.T, c ...prometheus.Collector) {
 // A gateway and a collector, each in its own process, tell of each hop.
 func TestWhatTheProcessesExposeIsWellNamed(t *testing.T) {
 	t.Parallel()
-	folder, web, edge := t.TempDir(), freeAddress(t), freeAddress(t)
+	folder, web, edge := t.TempDir(), processtest.FreeAddress(t), processtest.FreeAddress(t)
 	config := filepath.Join(folder, configFile)
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
 gateway:
@@ -97,7 +98,7 @@ collector: {site: north, data_dir: %[1]s/center}
 api:
   listen: "%[2]s"
   gateways: [{name: edge-1, token: "0123456789abcdef-edge-1"}]
-`, folder, web, edge, freeAddress(t), freeAddress(t)), 0o600))
+`, folder, web, edge, processtest.FreeAddress(t), processtest.FreeAddress(t)), 0o600))
 	start(t, "on", filepath.Join(folder, "collector.log"), "collector", "--config.file", config)
 	start(t, "on", filepath.Join(folder, "gateway.log"), "gateway", "--config.file", config)
 	for _, one := range []struct {

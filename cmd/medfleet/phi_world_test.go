@@ -33,7 +33,9 @@ import (
 	"medfleet/collector/store"
 	"medfleet/gateway"
 	"medfleet/gateway/mllp"
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/gateway/sparkplug"
+	"medfleet/processtest"
 	"medfleet/profiles"
 	"medfleet/spool"
 )
@@ -84,7 +86,7 @@ const phiToken = "0123456789abcdef-edge-1"
 
 func startSystem(t *testing.T) *system {
 	t.Helper()
-	s := &system{t: t, sinks: &sinks{all: map[string]*bytes.Buffer{}}, folder: t.TempDir(), hl7: freeAddress(t), mqtt: freeAddress(t), spark: startMochi(t)}
+	s := &system{t: t, sinks: &sinks{all: map[string]*bytes.Buffer{}}, folder: t.TempDir(), hl7: processtest.FreeAddress(t), mqtt: processtest.FreeAddress(t), spark: brokertest.StartMochi(t).Address()}
 	set, err := profiles.Load("")
 	require.NoError(t, err)
 	web, err := net.Listen("tcp", "127.0.0.1:0")

@@ -14,6 +14,7 @@ import (
 
 	"medfleet/collector/state"
 	"medfleet/collector/state/statetest"
+	"medfleet/processtest"
 )
 
 // A collector on PostgreSQL takes a report, raises its alarm and pages, and after
@@ -24,7 +25,7 @@ func TestTheCollectorRunsOnPostgreSQL(t *testing.T) {
 	db, err := state.Open(t.Context(), "", url)
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
-	folder, web := t.TempDir(), freeAddress(t)
+	folder, web := t.TempDir(), processtest.FreeAddress(t)
 	config := filepath.Join(folder, configFile)
 	text := fmt.Sprintf(`
 collector: {site: north, data_dir: "%[1]s/center", clock: 200ms, postgres: "%[2]s&password=hush-hush"}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -14,12 +13,12 @@ import (
 	"testing"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+
+	"medfleet/gateway/mqtt/brokertest"
+	"medfleet/processtest"
 )
 
 // TestScripts runs what testdata/script tells: the command as a technician meets
@@ -37,18 +36,21 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	deploy, err := filepath.Abs("../../deploy")
 	require.NoError(t, err)
+	broker := func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Setenv(args[0], brokertest.StartMochi(t).Address())
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"WEB", "WEB2", "MQTT", "HL7"} {
-				env.Setenv(name, freeAddress(t))
+				env.Setenv(name, processtest.FreeAddress(t))
 			}
 			env.Setenv("DEPLOY", deploy)
 			env.Setenv("NO_COLOR", "1")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "taken": taken, "await": await, "shows": shows, "broker": openBroker},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status, "taken": taken, "await": await, "shows": shows, "broker": broker},
 	})
 }
 
@@ -101,38 +103,6 @@ func shows(ts *testscript.TestScript, _ bool, args []string) {
 		<-time.After(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not show %s within 30 s:\n%s", args[0], args[1], text)
-}
-
-// everybody lets everybody do everything.
-type everybody struct{ mochi.HookBase }
-
-func (*everybody) Provides(b byte) bool {
-	return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
-}
-func (*everybody) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
-func (*everybody) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
-
-func openBroker(ts *testscript.TestScript, _ bool, args []string) {
-	s, address, err := newMochi()
-	ts.Check(err)
-	ts.Defer(func() { s.Close() })
-	ts.Setenv(args[0], address)
-}
-
-// startMochi starts a broker in this process and gives its address.
-func startMochi(t *testing.T) string {
-	t.Helper()
-	s, address, err := newMochi()
-	require.NoError(t, err)
-	t.Cleanup(func() { s.Close() })
-	return address
-}
-
-func newMochi() (*mochi.Server, string, error) {
-	s := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
-	tcp := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
-	err := errors.Join(s.AddHook(new(everybody), nil), s.AddListener(tcp), s.Serve())
-	return s, tcp.Address(), err
 }
 
 func TestEveryCommandSaysWhatItIsForAndShowsAnExample(t *testing.T) {

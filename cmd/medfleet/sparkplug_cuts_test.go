@@ -10,6 +10,8 @@ import (
 
 	"medfleet"
 	"medfleet/collector/state"
+	"medfleet/gateway/mqtt/brokertest"
+	"medfleet/processtest"
 	"medfleet/record"
 	"medfleet/spool"
 )
@@ -22,42 +24,35 @@ import (
 
 func TestTheTruthOfSparkplugDevicesIsKnownAgainWhenTheGatewayIsKilled(t *testing.T) {
 	h := newSparkHospital(t)
-	for i := range kills {
-		h.waitForData(t, 30+13*(i%5))
+	h.missOften(t, kills, func(int) (back func()) {
 		h.gateway.kill(t)
-		h.change(i)
-		h.gateway.restart(t)
-		h.requireTruth(t)
-	}
+		return func() { h.gateway.restart(t) }
+	})
 	h.requireWhole(t)
 }
 
 func TestTheTruthOfSparkplugDevicesIsKnownAgainWhenTheBrokerIsKilled(t *testing.T) {
 	h := newSparkHospital(t)
-	for i := range kills {
-		h.waitForData(t, 30+13*(i%5))
-		h.broker.kill()
-		h.change(i)
-		h.broker.start()
-		h.requireTruth(t)
-	}
+	h.missOften(t, kills, func(int) (back func()) {
+		h.broker.Kill()
+		return h.broker.Restart
+	})
 	h.requireWhole(t)
 }
 
 func TestTheTruthOfSparkplugDevicesIsKnownAgainWhenTheNetworkIsCut(t *testing.T) {
 	h := newSparkHospital(t)
-	for i := range cuts {
-		h.waitForData(t, 30+13*(i%5))
+	h.missOften(t, cuts, func(i int) (back func()) {
 		cut := [][]*proxy{{h.ofGateway}, {h.ofNodes}, {h.ofGateway, h.ofNodes}}[i%3]
 		for _, p := range cut {
 			p.cut(true)
 		}
-		h.change(i)
-		for _, p := range cut {
-			p.up()
+		return func() {
+			for _, p := range cut {
+				p.up()
+			}
 		}
-		h.requireTruth(t)
-	}
+	})
 	var asked int
 	fmt.Sscan(metric(h.edgeMetrics, `medfleet_sparkplug_rebirths_total{feed="sparkplug ward"}`), &asked)
 	require.LessOrEqual(t, asked, cuts*len(h.nodes), "no node is asked twice for one cut")
@@ -84,7 +79,7 @@ func TestAHostThatAsksForNoRebirthIsCaught(t *testing.T) {
 // and edge nodes with pumps behind networks that can be cut.
 type sparkHospital struct {
 	*hospital
-	broker             *mosquitto
+	broker             *brokertest.Mosquitto
 	ofGateway, ofNodes *proxy // to the broker
 	nodes              []*wardNode
 	round              int
@@ -94,10 +89,10 @@ func newSparkHospital(t *testing.T, access ...string) *sparkHospital {
 	t.Helper()
 	t.Parallel()
 	h := &sparkHospital{
-		hospital: &hospital{folder: t.TempDir(), web: freeAddress(t), edgeMetrics: freeAddress(t)},
-		broker:   startBroker(t, access...),
+		hospital: &hospital{folder: t.TempDir(), web: processtest.FreeAddress(t), edgeMetrics: processtest.FreeAddress(t)},
+		broker:   brokertest.StartMosquitto(t, brokertest.Options{Access: access}),
 	}
-	h.ofGateway, h.ofNodes = newProxy(t, h.broker.address, nil), newProxy(t, h.broker.address, nil)
+	h.ofGateway, h.ofNodes = newProxy(t, h.broker.Address(), nil), newProxy(t, h.broker.Address(), nil)
 	h.toCollector = newProxy(t, h.web, nil)
 	config := filepath.Join(h.folder, configFile)
 	h.write(t, config, fmt.Sprintf(`sparkplug: [{name: ward, url: "mqtt://%s", mappings: [%s]}]`, h.ofGateway.address(), wardMapping))
@@ -110,6 +105,19 @@ func newSparkHospital(t *testing.T, access ...string) *sparkHospital {
 	}
 	h.requireTruth(t)
 	return h
+}
+
+// missOften has something happen at each device while something is away, over and over:
+// the devices speak, away takes it and gives what brings it back.
+func (h *sparkHospital) missOften(t *testing.T, times int, away func(i int) (back func())) {
+	t.Helper()
+	for i := range times {
+		h.waitForData(t, 30+13*(i%5))
+		back := away(i)
+		h.change(i)
+		back()
+		h.requireTruth(t)
+	}
 }
 
 // waitForData returns when the gateway has kept so many more messages.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/processtest"
 )
 
 // ward is a demonstration that runs in a process of its own.
@@ -28,8 +29,8 @@ type ward struct {
 // startWard starts a demonstration on ports of its own.
 func startWard(t *testing.T, folder string, args ...string) *ward {
 	t.Helper()
-	w := &ward{web: freeAddress(t), folder: folder, temp: t.TempDir()}
-	all := append([]string{"demo", "--web.listen", w.web, "--mqtt.listen", freeAddress(t), "--hl7.listen", freeAddress(t)}, args...)
+	w := &ward{web: processtest.FreeAddress(t), folder: folder, temp: t.TempDir()}
+	all := append([]string{"demo", "--web.listen", w.web, "--mqtt.listen", processtest.FreeAddress(t), "--hl7.listen", processtest.FreeAddress(t)}, args...)
 	if folder != "" {
 		all = append(all, "--data.dir", folder)
 	}

@@ -2,7 +2,6 @@ package mqtt_test
 
 import (
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -10,29 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet/gateway/mqtt"
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/gateway/tlsfiles/tlstest"
 )
 
-// secureMosquitto lets in who shows a certificate, and the ward's devices at an
-// address of their own.
-func secureMosquitto(t *testing.T, a *tlstest.Authority) (broker *mosquitto, devices string) {
-	cert, key := a.Issue("broker")
-	devices = freeAddress(t)
-	_, port, err := net.SplitHostPort(devices)
-	require.NoError(t, err)
-	return newMosquitto(t, "cafile "+a.CA(), "certfile "+cert, "keyfile "+key, "require_certificate true",
-		"listener "+port+" 127.0.0.1", "allow_anonymous true"), devices
-}
-
 func TestNothingIsLostWhenAnEncryptedConnectionIsCutUnderLoad(t *testing.T) {
 	a := tlstest.New(t)
-	broker, devices := secureMosquitto(t, a)
-	network := newProxy(t, broker.address)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{Authority: a, Inside: true})
+	network := newProxy(t, broker.Address())
 	d := newDisk()
 	o := quick(d, network.Addr().String())
 	o.URL, o.CAFile = "mqtts://"+network.Addr().String(), a.CA()
 	o.CertFile, o.KeyFile = a.Issue("edge-1")
-	inOrder(t, cutBetweenMessageAndAnswer(t, o, devices, network, 1))
+	inOrder(t, cutBetweenMessageAndAnswer(t, o, broker.Inside(), network, 1))
 }
 
 // cutBetweenMessageAndAnswer cuts the network ten times while messages are on their
@@ -62,23 +51,23 @@ func cutBetweenMessageAndAnswer(t *testing.T, o mqtt.ClientOptions, devices stri
 // With QoS 2 custody begins at PUBREC. A message may come twice all the same: only
 // what it becomes is known to be the same.
 func TestNothingIsLostWithQoS2(t *testing.T) {
-	broker := newMosquitto(t)
-	network := newProxy(t, broker.address)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{})
+	network := newProxy(t, broker.Address())
 	o := quick(newDisk(), network.Addr().String())
 	o.Subscribe = []mqtt.Filter{{Topic: mqtt.Subscription, QoS: 2}}
-	inOrder(t, cutBetweenMessageAndAnswer(t, o, broker.address, network, 2))
+	inOrder(t, cutBetweenMessageAndAnswer(t, o, broker.Address(), network, 2))
 }
 
 // Each subscription has its own quality: what is asked for with QoS 0 is not kept
 // by the broker while nobody is there, and holds nothing up.
 func TestEachSubscriptionHasItsOwnQuality(t *testing.T) {
-	broker := newMosquitto(t)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{})
 	d := newDisk()
-	o := quick(d, broker.address)
+	o := quick(d, broker.Address())
 	o.Subscribe = []mqtt.Filter{{Topic: "nought/+"}, {Topic: "one/+", QoS: 1}, {Topic: "two/+", QoS: 2}}
 	c, end := running(t, o)
 	isUp(t, c)
-	w := newWard(t, broker.address)
+	w := newWard(t, broker.Address())
 	say := func(round string) {
 		for _, topic := range []string{"nought/a", "one/a", "two/a", "three/a"} {
 			token := w.c.Publish(topic, 2, false, round+topic)
@@ -108,18 +97,18 @@ func TestEachSubscriptionHasItsOwnQuality(t *testing.T) {
 // Another client under our name throws us out and gets what is ours; it does not
 // acknowledge, so all of it comes to us when we are back.
 func TestWhatAnotherUnderOurNameTookComesWhenItHasGone(t *testing.T) {
-	broker := newMosquitto(t)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{})
 	d := newDisk()
 	d.stop()
-	o := quick(d, broker.address)
+	o := quick(d, broker.Address())
 	o.RetryMin = 300 * time.Millisecond // so that the other gets a word in
 	c, _ := running(t, o)
 	isUp(t, c)
-	w := newWard(t, broker.address)
+	w := newWard(t, broker.Address())
 	w.publishes(100)
 	require.Eventually(t, func() bool { return d.waiting() > 0 }, soon, time.Millisecond)
 	took := make(chan string, 1000)
-	thief := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker.address).SetClientID("medfleet-edge-1").SetCleanSession(false).
+	thief := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker.Address()).SetClientID("medfleet-edge-1").SetCleanSession(false).
 		SetAutoAckDisabled(true).SetMaxReconnectInterval(10 * time.Millisecond).SetConnectTimeout(soon).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { took <- string(m.Payload()) }))
 	token := thief.Connect()
@@ -138,21 +127,21 @@ func TestWhatAnotherUnderOurNameTookComesWhenItHasGone(t *testing.T) {
 
 // Two brokers of the hospital: one that is away holds up nothing of the other.
 func TestABrokerThatIsAwayHoldsUpNoOther(t *testing.T) {
-	here, gone := newMosquitto(t), newMosquitto(t)
+	here, gone := brokertest.StartMosquitto(t, brokertest.Options{}), brokertest.StartMosquitto(t, brokertest.Options{})
 	near, far := newDisk(), newDisk()
-	a, _ := running(t, quick(near, here.address))
-	b, _ := running(t, quick(far, gone.address))
+	a, _ := running(t, quick(near, here.Address()))
+	b, _ := running(t, quick(far, gone.Address()))
 	isUp(t, a)
 	isUp(t, b)
-	gone.kill()
+	gone.Kill()
 	require.Eventually(t, func() bool { return !b.Up() }, soon, time.Millisecond)
-	w := newWard(t, here.address)
+	w := newWard(t, here.Address())
 	w.publishes(100)
 	require.Eventually(t, func() bool { return len(w.lost(near)) == 0 }, soon, time.Millisecond)
 	require.True(t, a.Up())
-	gone.start(mosquittoCommand(t))
+	gone.Restart()
 	isUp(t, b)
-	other := newWard(t, gone.address)
+	other := newWard(t, gone.Address())
 	other.publishes(5)
 	require.Eventually(t, func() bool { return len(other.lost(far)) == 0 }, soon, time.Millisecond, fmt.Sprint(other.sent))
 }

@@ -3,44 +3,17 @@ package mqtt_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/stretchr/testify/require"
 
 	"medfleet/gateway/mqtt"
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/gateway/tlsfiles/tlstest"
 )
-
-// openDoor lets everybody do everything.
-type openDoor struct{ mochi.HookBase }
-
-func (openDoor) ID() string { return "open door" }
-func (openDoor) Provides(b byte) bool {
-	return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck
-}
-func (openDoor) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
-func (openDoor) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
-
-// newMochi starts a broker in this process and gives its address.
-func newMochi(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, server.AddHook(new(openDoor), nil))
-	require.NoError(t, server.AddListener(listeners.NewNet("test", l)))
-	require.NoError(t, server.Serve())
-	t.Cleanup(func() { server.Close() })
-	return l.Addr().String()
-}
 
 // complains waits until a client says why nothing comes in.
 func complains(t *testing.T, c *mqtt.Client, want string) {
@@ -59,23 +32,18 @@ func TestABrokerThatLetsNobodySubscribeIsNoSource(t *testing.T) {
 }
 
 func TestAWrongPasswordSaysWhereItIsSet(t *testing.T) {
-	folder := t.TempDir()
-	file := filepath.Join(folder, "passwords")
-	mosquittoCommand(t)
-	out, err := exec.Command("mosquitto_passwd", "-b", "-c", file, "gateway", "s3cret").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	broker := newMosquitto(t, "allow_anonymous false", "password_file "+file)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{Users: []string{"gateway"}})
 	for name, c := range map[string]struct {
 		user, password string
 		up             bool
 	}{
-		"right":          {"gateway", "s3cret", true},
+		"right":          {"gateway", brokertest.Password("gateway"), true},
 		"wrong password": {"gateway", "guess", false},
-		"wrong name":     {"someone", "s3cret", false},
+		"wrong name":     {"someone", brokertest.Password("gateway"), false},
 		"no name":        {"", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := quick(newDisk(), broker.address)
+			o := quick(newDisk(), broker.Address())
 			o.User, o.Password = c.user, c.password
 			client, _ := running(t, o)
 			if c.up {
@@ -90,10 +58,10 @@ func TestAWrongPasswordSaysWhereItIsSet(t *testing.T) {
 
 func TestTLSWithAClientCertificate(t *testing.T) {
 	ours, other := tlstest.New(t), tlstest.New(t)
-	cert, key := ours.Issue("broker")
-	broker := newMosquitto(t, "allow_anonymous false", "cafile "+ours.CA(), "certfile "+cert, "keyfile "+key,
-		"require_certificate true", "use_identity_as_username true")
-	_, port, err := net.SplitHostPort(broker.address)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{
+		Authority: ours, Settings: []string{"allow_anonymous false", "use_identity_as_username true"},
+	})
+	_, port, err := net.SplitHostPort(broker.Address())
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		host  string
@@ -111,7 +79,7 @@ func TestTLSWithAClientCertificate(t *testing.T) {
 			d := newDisk()
 			o := quick(d, "")
 			o.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return new(net.Dialer).DialContext(ctx, "tcp", broker.address)
+				return new(net.Dialer).DialContext(ctx, "tcp", broker.Address())
 			}
 			o.URL, o.CAFile = "mqtts://"+net.JoinHostPort(c.host, port), c.trust.CA()
 			if c.shows != nil {

@@ -1,17 +1,12 @@
 package mqtt_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,100 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet/gateway/mqtt"
+	"medfleet/gateway/mqtt/brokertest"
 )
-
-// mosquitto is a real broker, with its store on disk, that can be killed.
-type mosquitto struct {
-	t       *testing.T
-	dir     string
-	address string
-	command *exec.Cmd
-	log     bytes.Buffer
-}
-
-// nothingSkipped is set where tests with real servers must run.
-const nothingSkipped = "MEDFLEET_NOTHING_SKIPPED"
-
-// newMosquitto starts a broker; settings are added to its configuration.
-func newMosquitto(t *testing.T, settings ...string) *mosquitto {
-	t.Helper()
-	name := mosquittoCommand(t)
-	m := &mosquitto{t: t, dir: t.TempDir(), address: freeAddress(t)}
-	_, port, err := net.SplitHostPort(m.address)
-	require.NoError(t, err)
-	config := append([]string{
-		"user root", // else it may not write into the test's folder
-		"persistence true", "persistence_location " + m.dir + "/", "autosave_interval 0",
-		"max_inflight_messages 1000", "max_queued_messages 100000",
-		"listener " + port + " 127.0.0.1",
-	}, settings...)
-	if len(settings) == 0 {
-		config = append(config, "allow_anonymous true")
-	}
-	require.NoError(t, os.WriteFile(m.path("mosquitto.conf"), []byte(strings.Join(config, "\n")+"\n"), 0o600))
-	m.start(name)
-	t.Cleanup(func() {
-		m.kill()
-		if t.Failed() {
-			t.Log(m.log.String())
-		}
-	})
-	return m
-}
-
-func mosquittoCommand(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"mosquitto", "/usr/sbin/mosquitto"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv(nothingSkipped) != "" {
-		t.Fatal("mosquitto is not installed: apt-get install mosquitto")
-	}
-	t.Skip("mosquitto is not installed: apt-get install mosquitto")
-	return ""
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func (m *mosquitto) path(name string) string { return filepath.Join(m.dir, name) }
-
-func (m *mosquitto) start(name string) {
-	m.t.Helper()
-	m.command = exec.Command(name, "-c", m.path("mosquitto.conf"))
-	m.command.Stdout, m.command.Stderr = &m.log, &m.log
-	require.NoError(m.t, m.command.Start())
-	require.Eventually(m.t, func() bool {
-		c, err := net.Dial("tcp", m.address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}, soon, 2*time.Millisecond, "mosquitto does not listen")
-}
-
-func (m *mosquitto) kill() {
-	_ = m.command.Process.Kill()
-	_ = m.command.Wait()
-}
-
-// save has the broker write its store, as it else does every so often, and waits
-// for it.
-func (m *mosquitto) save() {
-	m.t.Helper()
-	_ = os.Remove(m.path("mosquitto.db"))
-	require.NoError(m.t, m.command.Process.Signal(syscall.SIGUSR1))
-	require.Eventually(m.t, func() bool {
-		_, err := os.Stat(m.path("mosquitto.db"))
-		return err == nil
-	}, soon, time.Millisecond, "the broker does not save")
-}
 
 // proxy is a network between client and broker that can be cut.
 type proxy struct {
@@ -268,14 +171,14 @@ func isUp(t *testing.T, c *mqtt.Client) {
 // killsBetweenTakeAndDisk ends the client 20 times as kill -9 does, each time while
 // messages are on their way to the disk, and gives what was lost.
 func killsBetweenTakeAndDisk(t *testing.T, lying bool) (*ward, *disk) {
-	broker := newMosquitto(t)
-	network := newProxy(t, broker.address)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{})
+	network := newProxy(t, broker.Address())
 	d := newDisk()
 	d.lying = lying
 	o := quick(d, network.Addr().String())
 	c, end := running(t, o)
 	isUp(t, c)
-	w := newWard(t, broker.address)
+	w := newWard(t, broker.Address())
 	for range 20 {
 		w.publishes(20)
 		d.stop()
@@ -319,10 +222,10 @@ func TestAcknowledgingBeforeTheDiskHasItLoses(t *testing.T) {
 
 func TestNothingIsLostWhenTheConnectionIsCutUnderLoad(t *testing.T) {
 	t.Run("mosquitto", func(t *testing.T) {
-		inOrder(t, cutsUnderLoad(t, newMosquitto(t).address))
+		inOrder(t, cutsUnderLoad(t, brokertest.StartMosquitto(t, brokertest.Options{}).Address()))
 	})
 	t.Run("mochi", func(t *testing.T) {
-		cutsUnderLoad(t, newMochi(t)) // it sends again in any order
+		cutsUnderLoad(t, brokertest.StartMochi(t).Address()) // it sends again in any order
 	})
 }
 
@@ -358,23 +261,23 @@ func cutsUnderLoad(t *testing.T, address string) *disk {
 // A broker keeps what it has acknowledged as well as it saves; what it had saved
 // when it was killed reaches the disk, also what was on its way to us.
 func TestNothingThatTheBrokerSavedIsLostWhenItIsKilled(t *testing.T) {
-	broker := newMosquitto(t)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{})
 	d := newDisk()
-	c, end := running(t, quick(d, broker.address))
+	c, end := running(t, quick(d, broker.Address()))
 	isUp(t, c)
 	w := &ward{t: t, qos: 1}
 	for range 5 {
-		w.c = newWard(t, broker.address).c
+		w.c = newWard(t, broker.Address()).c
 		w.publishes(50)
 		d.stop()
 		w.publishes(300)
 		require.Eventually(t, func() bool { return d.waiting() > 0 }, soon, time.Millisecond)
-		broker.save()
+		broker.Save()
 		connected := c.Counts().Connected.Load()
-		broker.kill()
+		broker.Kill()
 		w.c.Disconnect(0)
 		d.start()
-		broker.start(mosquittoCommand(t))
+		broker.Restart()
 		require.Eventually(t, func() bool { return c.Counts().Connected.Load() > connected }, 2*soon, time.Millisecond)
 		require.Eventually(t, func() bool { return len(w.lost(d)) == 0 }, 2*soon, 10*time.Millisecond)
 	}
@@ -383,13 +286,13 @@ func TestNothingThatTheBrokerSavedIsLostWhenItIsKilled(t *testing.T) {
 }
 
 func TestTheBrokerKeepsMessagesWhileTheGatewayIsAway(t *testing.T) {
-	broker := newMosquitto(t)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{})
 	d := newDisk()
-	o := quick(d, broker.address)
+	o := quick(d, broker.Address())
 	c, end := running(t, o)
 	isUp(t, c)
 	end()
-	w := newWard(t, broker.address)
+	w := newWard(t, broker.Address())
 	w.publishes(500)
 	require.Empty(t, d.durable())
 	running(t, o)
@@ -399,9 +302,9 @@ func TestTheBrokerKeepsMessagesWhileTheGatewayIsAway(t *testing.T) {
 }
 
 func TestRetainedMessagesAreMarkedOnEachConnection(t *testing.T) {
-	broker := newMosquitto(t)
-	network := newProxy(t, broker.address)
-	w := newWard(t, broker.address)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{})
+	network := newProxy(t, broker.Address())
+	w := newWard(t, broker.Address())
 	require.True(t, w.c.Publish(statusTopic, 1, true, "kept").WaitTimeout(soon))
 	d := newDisk()
 	c, _ := running(t, quick(d, network.Addr().String()))
@@ -428,10 +331,10 @@ func TestRetainedMessagesAreMarkedOnEachConnection(t *testing.T) {
 }
 
 func TestAHugeMessageHoldsUpNobody(t *testing.T) {
-	broker := newMosquitto(t)
-	w := newWard(t, broker.address)
+	broker := brokertest.StartMosquitto(t, brokertest.Options{})
+	w := newWard(t, broker.Address())
 	d := newDisk()
-	c, _ := running(t, quick(d, broker.address))
+	c, _ := running(t, quick(d, broker.Address()))
 	isUp(t, c)
 	for _, payload := range []string{"before", strings.Repeat("x", 3<<20), "after"} {
 		require.True(t, w.c.Publish(statusTopic, 1, false, payload).WaitTimeout(soon))
@@ -444,14 +347,14 @@ func TestAHugeMessageHoldsUpNobody(t *testing.T) {
 
 // A broker without a limit of its own sends all it has at once.
 func TestABrokerWithoutALimitIsHeldBack(t *testing.T) {
-	broker := newMosquitto(t, "allow_anonymous true", "max_inflight_messages 0")
+	broker := brokertest.StartMosquitto(t, brokertest.Options{Settings: []string{"max_inflight_messages 0"}})
 	d := newDisk()
-	o := quick(d, broker.address)
+	o := quick(d, broker.Address())
 	o.Window = 10
 	c, end := running(t, o)
 	isUp(t, c)
 	end()
-	w := newWard(t, broker.address)
+	w := newWard(t, broker.Address())
 	w.publishes(3000)
 	c, _ = running(t, o)
 	require.Eventually(t, func() bool { return len(w.lost(d)) == 0 }, 2*soon, time.Millisecond)

@@ -193,9 +193,9 @@ func (w *watcher) last(t *testing.T, want string, least int) {
 
 func TestAnEdgeNodeIsHeardAndAnswersWhatItIsAsked(t *testing.T) {
 	brokers(t, func(t *testing.T, s server) {
-		h := startHost(t, s.at())
+		h := startHost(t, s.Address())
 		h.isUp(t)
-		l, pump := bed(t, s.at())
+		l, pump := bed(t, s.Address())
 		h.has(t, "bed7-pump1 offline end")
 		h.has(t, "bed7-pump1 battery_charge 71")
 		charge(t, l, pump, 70, false)
@@ -214,7 +214,7 @@ func TestAnEdgeNodeIsHeardAndAnswersWhatItIsAsked(t *testing.T) {
 		require.WithinDuration(t, time.Now(), h.Heard(), time.Minute)
 		l.Kill()
 		h.has(t, "bed7-pump1 offline start")
-		l, _ = bed(t, s.at())
+		l, _ = bed(t, s.Address())
 		require.Eventually(t, func() bool { return h.count("bed7-pump1 offline end") == 2 }, soon, time.Millisecond)
 		require.NoError(t, l.Close())
 		require.Eventually(t, func() bool { return h.count("bed7-pump1 offline start") == 2 }, soon, time.Millisecond)
@@ -223,13 +223,13 @@ func TestAnEdgeNodeIsHeardAndAnswersWhatItIsAsked(t *testing.T) {
 
 func TestAHostThatComesLaterAsksForTheBirthsItMissed(t *testing.T) {
 	brokers(t, func(t *testing.T, s server) {
-		first := startHost(t, s.at())
+		first := startHost(t, s.Address())
 		first.isUp(t)
-		l, pump := bed(t, s.at())
+		l, pump := bed(t, s.Address())
 		first.has(t, "bed7-pump1 battery_charge 71") // the births are over
 		first.stop()
 		for round := range 2 {
-			h := startHost(t, s.at())
+			h := startHost(t, s.Address())
 			h.isUp(t)
 			charge(t, l, pump, float64(round), false)
 			require.Eventually(t, func() bool { return l.Rebirths.Load() == uint64(round+1) }, soon, time.Millisecond)
@@ -241,17 +241,17 @@ func TestAHostThatComesLaterAsksForTheBirthsItMissed(t *testing.T) {
 
 func TestABrokerThatIsKilledIsFoundAgain(t *testing.T) {
 	brokers(t, func(t *testing.T, s server) {
-		h := startHost(t, s.at())
+		h := startHost(t, s.Address())
 		h.isUp(t)
-		l, _ := bed(t, s.at())
+		l, _ := bed(t, s.Address())
 		h.has(t, "bed7-pump1 battery_charge 71")
-		s.kill()
+		s.Kill()
 		require.Eventually(t, func() bool { return !h.Up() }, soon, time.Millisecond)
-		require.ErrorContains(t, h.Err(), "broker "+s.at())
-		s.start()
+		require.ErrorContains(t, h.Err(), "broker "+s.Address())
+		s.Restart()
 		h.isUp(t)
 		l.Kill()
-		l, pump := bed(t, s.at())
+		l, pump := bed(t, s.Address())
 		charge(t, l, pump, 12, false)
 		h.has(t, "bed7-pump1 battery_charge 12")
 		require.Equal(t, 1, h.count("bed7-pump1 offline end")-h.count("bed7-pump1 offline start"), "it is told once that it is there")
@@ -260,8 +260,8 @@ func TestABrokerThatIsKilledIsFoundAgain(t *testing.T) {
 
 func TestAHostSaysWhetherItIsThere(t *testing.T) {
 	brokers(t, func(t *testing.T, s server) {
-		w := watch(t, s.at())
-		h := startHost(t, s.at())
+		w := watch(t, s.Address())
+		h := startHost(t, s.Address())
 		w.last(t, "true", 1)
 		h.isUp(t)
 		token := w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(-time.Minute).UnixMilli()))
@@ -274,7 +274,7 @@ func TestAHostSaysWhetherItIsThere(t *testing.T) {
 		w.last(t, "true", 5)
 		h.stop()
 		w.last(t, "false", 6)
-		h2 := startHost(t, s.at())
+		h2 := startHost(t, s.Address())
 		h2.isUp(t)
 		w.last(t, "true", 7)
 		require.NotContains(t, w.said, "odd")
@@ -283,11 +283,11 @@ func TestAHostSaysWhetherItIsThere(t *testing.T) {
 
 func TestAHostThatDiesIsSaidToBeOfflineByItsWill(t *testing.T) {
 	brokers(t, func(t *testing.T, s server) {
-		w := watch(t, s.at())
-		dead := startHost(t, s.at())
+		w := watch(t, s.Address())
+		dead := startHost(t, s.Address())
 		w.last(t, "true", 1)
 		// Another one of the same client id throws it out: the broker publishes its will.
-		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.at()).SetClientID("medfleet-edge-1-sparkplug").SetAutoReconnect(false))
+		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.Address()).SetClientID("medfleet-edge-1-sparkplug").SetAutoReconnect(false))
 		token := c.Connect()
 		require.True(t, token.WaitTimeout(soon))
 		w.last(t, "true", 3)
@@ -301,10 +301,10 @@ func TestWhatTheDiskDoesNotTakeIsCountedAndAskedForAgain(t *testing.T) {
 	for name, stuck := range map[string]bool{"full": false, "stuck": true} {
 		t.Run(name, func(t *testing.T) {
 			brokers(t, func(t *testing.T, s server) {
-				h := startHost(t, s.at(), func(o *ClientOptions) { o.Patience = 20 * time.Millisecond })
+				h := startHost(t, s.Address(), func(o *ClientOptions) { o.Patience = 20 * time.Millisecond })
 				h.isUp(t)
 				h.set(true, stuck)
-				l, pump := bed(t, s.at())
+				l, pump := bed(t, s.Address())
 				require.Eventually(t, func() bool { return h.Counts().NotKept.Load() > 0 }, soon, time.Millisecond)
 				require.Eventually(t, func() bool { return l.Rebirths.Load() == 1 }, soon, time.Millisecond)
 				require.Eventually(t, func() bool { return !h.Up() }, soon, time.Millisecond)

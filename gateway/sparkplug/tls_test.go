@@ -2,59 +2,27 @@ package sparkplug
 
 import (
 	"crypto/tls"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/gateway/tlsfiles/tlstest"
 	"medfleet/simulators/edgenode"
 )
 
-// guarded is a mosquitto that wants a certificate, a name and a password.
-func guarded(t *testing.T, ours *tlstest.Authority) *mosquitto {
-	t.Helper()
-	folder := t.TempDir()
-	m := &mosquitto{t: t, command: mosquittoCommand(t), config: filepath.Join(folder, "mosquitto.conf"), address: freeAddress(t)}
-	passwords := filepath.Join(folder, "passwords")
-	for i, name := range []string{"gateway", "bed7"} {
-		flags := [][]string{{"-b", "-c"}, {"-b"}}[i]
-		out, err := exec.Command("mosquitto_passwd", append(flags, passwords, name, "s3cret-"+name)...).CombinedOutput()
-		require.NoError(t, err, "%s", out)
-	}
-	cert, key := ours.Issue("broker")
-	_, port, err := net.SplitHostPort(m.address)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(m.config, []byte(strings.Join([]string{
-		"user root", "listener " + port + " 127.0.0.1", "cafile " + ours.CA(), "certfile " + cert, "keyfile " + key,
-		"require_certificate true", "allow_anonymous false", "password_file " + passwords,
-	}, "\n")+"\n"), 0o600))
-	m.start()
-	t.Cleanup(func() {
-		m.kill()
-		if t.Failed() {
-			t.Log(m.log.String())
-		}
-	})
-	return m
-}
-
 // guardedBed is an edge node with a pump that knows how to come in there.
-func guardedBed(t *testing.T, m *mosquitto, ours *tlstest.Authority) (*edgenode.Link, *edgenode.Device) {
+func guardedBed(t *testing.T, m *brokertest.Mosquitto, ours *tlstest.Authority) (*edgenode.Link, *edgenode.Device) {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(ours.Issue("bed7"))
 	require.NoError(t, err)
-	conn, err := tls.Dial("tcp", m.address, &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true})
+	conn, err := tls.Dial("tcp", m.Address(), &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true})
 	require.NoError(t, err)
 	n := edgenode.New("ICU", "bed7")
 	pump := n.Add("pump1")
 	pump.Set("Battery/Charge", edgenode.Double(71))
-	l, err := edgenode.Open(conn, n, edgenode.Options{User: "bed7", Password: "s3cret-bed7", PrimaryHost: "medfleet-edge-1"})
+	l, err := edgenode.Open(conn, n, edgenode.Options{User: "bed7", Password: brokertest.Password("bed7"), PrimaryHost: "medfleet-edge-1"})
 	require.NoError(t, err)
 	t.Cleanup(l.Kill)
 	return l, pump
@@ -62,21 +30,21 @@ func guardedBed(t *testing.T, m *mosquitto, ours *tlstest.Authority) (*edgenode.
 
 func TestAHostComesInWithItsCertificateAndPasswordOnly(t *testing.T) {
 	ours, other := tlstest.New(t), tlstest.New(t)
-	m := guarded(t, ours)
+	m := brokertest.StartMosquitto(t, brokertest.Options{Authority: ours, Users: []string{"gateway", "bed7"}})
 	for name, c := range map[string]struct {
 		trust, shows *tlstest.Authority
 		password     string
 		want         string // empty when it comes in
 	}{
-		"right":                 {ours, ours, "s3cret-gateway", ""},
-		"no certificate":        {ours, nil, "s3cret-gateway", "gateway.mqtt.sparkplug[0].cert_file and key_file"},
-		"another's certificate": {ours, other, "s3cret-gateway", "gateway.mqtt.sparkplug[0].cert_file and key_file"},
-		"another's broker":      {other, ours, "s3cret-gateway", "set gateway.mqtt.sparkplug[0].ca_file to the authority that signed"},
+		"right":                 {ours, ours, brokertest.Password("gateway"), ""},
+		"no certificate":        {ours, nil, brokertest.Password("gateway"), "gateway.mqtt.sparkplug[0].cert_file and key_file"},
+		"another's certificate": {ours, other, brokertest.Password("gateway"), "gateway.mqtt.sparkplug[0].cert_file and key_file"},
+		"another's broker":      {other, ours, brokertest.Password("gateway"), "set gateway.mqtt.sparkplug[0].ca_file to the authority that signed"},
 		"wrong password":        {ours, ours, "guess", "hold user, password_file and cert_file of gateway.mqtt.sparkplug[0] against the broker's own list"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := startHost(t, m.address, func(o *ClientOptions) {
-				o.URL, o.CAFile, o.User, o.Password = "mqtts://"+m.address, c.trust.CA(), "gateway", c.password
+			h := startHost(t, m.Address(), func(o *ClientOptions) {
+				o.URL, o.CAFile, o.User, o.Password = "mqtts://"+m.Address(), c.trust.CA(), "gateway", c.password
 				if c.shows != nil {
 					o.CertFile, o.KeyFile = c.shows.Issue("gateway")
 				}
@@ -84,7 +52,7 @@ func TestAHostComesInWithItsCertificateAndPasswordOnly(t *testing.T) {
 			if c.want != "" {
 				require.Eventually(t, func() bool { return h.Err() != nil && h.Err() != errNotStarted }, soon, time.Millisecond)
 				require.Never(t, h.Up, 200*time.Millisecond, time.Millisecond)
-				require.ErrorContains(t, h.Err(), "connect to MQTT broker "+m.address)
+				require.ErrorContains(t, h.Err(), "connect to MQTT broker "+m.Address())
 				require.ErrorContains(t, h.Err(), c.want)
 				require.NotContains(t, h.Err().Error(), "guess")
 				return

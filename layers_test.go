@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"collector/ingest":          {".", "profiles", "record"},
 	"collector/roster":          {".", "profiles", "record"},
 	"collector/state":           {},
-	"collector/state/statetest": {"collector/state"},
+	"collector/state/statetest": {"collector/state", "processtest"},
 	"collector/store":           {".", "record"},
 	"collector/store/storetest": {".", "record", "collector/store"},
 	"collector/store/tsdb":      {".", "record", "collector/store"},
@@ -62,12 +62,13 @@ var arrows = map[string][]string{
 	"simulators/scenario":       {".", "profiles", "simulators/physics"},
 	"cmd/medfleet":              {"/..."},
 
-	"collector/store/influx/influxtest": {},
+	"collector/store/influx/influxtest": {"processtest"},
 }
 
 // testArrows is what tests may import beside what their package may.
 var testArrows = map[string][]string{
 	"collector/store":         {"profiles"},
+	"dashboards/board":        {"processtest"},
 	"gateway":                 {"gateway/...", "simulators/edgenode", "spool/memfile"},
 	"gateway/mqtt":            {"gateway/mqtt", "gateway/mqtt/brokertest", "gateway/tlsfiles/tlstest"},
 	"gateway/mqtt/brokertest": {"gateway/tlsfiles"},
@@ -81,7 +82,7 @@ var testArrows = map[string][]string{
 	"alerting":                {"collector/state", "collector/state/statetest"},
 	"alerting/alarms":         {"alerting/internal/testdb", "collector/state", "collector/state/statetest"},
 	"alerting/paging":         {"alerting/internal/testdb", "collector/state", "collector/state/statetest"},
-	"simulators":              {"gateway/...", "record"},
+	"simulators":              {"gateway/...", "processtest", "record"},
 	"spool":                   {"spool/memfile"},
 	"collector/store/tsdb":    {"collector/store/storetest"},
 	"collector/store/influx":  {"collector/store/storetest", "collector/store/influx/influxtest"},

@@ -3,7 +3,6 @@ package simulators
 import (
 	"context"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/processtest"
 )
 
 // receiver is what a test's broker or listener has got, and what it acknowledged.
@@ -102,15 +102,6 @@ func start(t testing.TB, f *Fleet) (stop func() error) {
 	return stop
 }
 
-// freeAddress is one where nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func soon(t testing.TB, holds func() bool, what string) {
 	t.Helper()
 	require.Eventually(t, holds, 20*time.Second, 5*time.Millisecond, what)
@@ -119,7 +110,7 @@ func soon(t testing.TB, holds func() bool, what string) {
 func TestAFleetWithNobodyThereEndsAtOnce(t *testing.T) {
 	f, err := New(Config{
 		Devices: 8, Interval: 20 * time.Millisecond, Scenario: "calm", Queue: 5, Drain: 20 * time.Millisecond,
-		MQTT: Broker{URL: "tcp://" + freeAddress(t)}, HL7: freeAddress(t),
+		MQTT: Broker{URL: "tcp://" + processtest.FreeAddress(t)}, HL7: processtest.FreeAddress(t),
 	})
 	require.NoError(t, err)
 	stop := start(t, f)

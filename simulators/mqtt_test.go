@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/processtest"
 )
 
 // brokerHook records what is published. Where cut says so, the connection ends
@@ -110,7 +111,7 @@ func TestPumpsOverACutBroker(t *testing.T) {
 }
 
 func TestPumpsWaitForTheirBroker(t *testing.T) {
-	address := freeAddress(t)
+	address := processtest.FreeAddress(t)
 	f, err := New(Config{Devices: 3, Interval: 20 * time.Millisecond, Scenario: "calm", MQTT: Broker{URL: "tcp://" + address, User: "fleet", Password: "secret"}})
 	require.NoError(t, err)
 	start(t, f)

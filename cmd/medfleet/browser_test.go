@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/processtest"
 )
 
 // The whole way in a real browser: a device speaks, the board shows it; a person
@@ -99,14 +99,7 @@ func requireDevicePage(t *testing.T, chromium context.Context, w *ward) {
 // there is none, unless nothing may be skipped.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		const missing = "chromium not found in PATH: install Debian's package chromium to run the tests in a browser"
-		if os.Getenv("MEDFLEET_NOTHING_SKIPPED") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	path := processtest.Program(t, "chromium", "apt-get install chromium")
 	alloc, stop := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1920, 1080),
 		chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,

@@ -3,7 +3,6 @@ package board
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -13,20 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/processtest"
 )
 
 // browser starts one Debian chromium for a test and hands out tabs. It skips by
 // name where there is none.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		const missing = "chromium not found in PATH: install Debian's package chromium to run the tests in a browser"
-		if os.Getenv("MEDFLEET_NOTHING_SKIPPED") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	path := processtest.Program(t, "chromium", "apt-get install chromium")
 	flags := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1920, 1080),
 		chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,25 +15,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"medfleet/processtest"
 )
 
 // Database is made in every server.
 const Database = "medfleet"
 
-// Program gives the server's program; without one the test is skipped, unless
-// nothing may be skipped here.
+// Program gives the server's program; without one the test is skipped.
 func Program(t testing.TB) string {
 	t.Helper()
-	path, err := exec.LookPath("influxd")
-	if err == nil {
-		return path
-	}
-	const how = "influxd is not in PATH: go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10"
-	if os.Getenv("MEDFLEET_NOTHING_SKIPPED") != "" {
-		t.Fatal(how)
-	}
-	t.Skip(how)
-	return ""
+	return processtest.Program(t, "influxd", "go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10")
 }
 
 // Server is a real InfluxDB 1.8 that keeps its data in a folder.
@@ -42,7 +33,8 @@ type Server struct {
 	URL     string
 	program string
 	folder  string
-	ports   []string // of HTTP and of its own service
+	web     *processtest.Promised // kept while it is stopped, like that of its own service
+	service *processtest.Promised
 	command *exec.Cmd
 	done    chan struct{} // closed when the process has ended
 }
@@ -51,13 +43,15 @@ type Server struct {
 // end of this process.
 func Start(program, folder string) (*Server, error) {
 	var errs []error
-	for range 5 { // another process may have taken the port meanwhile
-		ports, err := freePorts(2)
-		if err != nil {
+	for range 5 { // a process that asks nobody may have taken the port meanwhile
+		web, err1 := processtest.Promise()
+		service, err2 := processtest.Promise()
+		if err := errors.Join(err1, err2); err != nil {
 			return nil, err
 		}
-		s := &Server{URL: "http://" + ports[0], program: program, folder: folder, ports: ports}
-		if err = s.Restart(); err == nil {
+		s := &Server{URL: "http://" + web.Address, program: program, folder: folder, web: web, service: service}
+		err := s.Restart()
+		if err == nil {
 			return s, nil
 		}
 		errs = append(errs, err)
@@ -70,7 +64,7 @@ func (s *Server) Restart() error {
 	s.command, s.done = exec.Command(s.program), make(chan struct{})
 	s.command.Env = append(os.Environ(),
 		"INFLUXDB_DATA_DIR="+filepath.Join(s.folder, "data"), "INFLUXDB_DATA_WAL_DIR="+filepath.Join(s.folder, "wal"),
-		"INFLUXDB_META_DIR="+filepath.Join(s.folder, "meta"), "INFLUXDB_HTTP_BIND_ADDRESS="+s.ports[0], "INFLUXDB_BIND_ADDRESS="+s.ports[1],
+		"INFLUXDB_META_DIR="+filepath.Join(s.folder, "meta"), "INFLUXDB_HTTP_BIND_ADDRESS="+s.web.Address, "INFLUXDB_BIND_ADDRESS="+s.service.Address,
 		"INFLUXDB_REPORTING_DISABLED=true", "INFLUXDB_MONITOR_STORE_ENABLED=false", "INFLUXDB_HTTP_LOG_ENABLED=false",
 		"INFLUXDB_DATA_QUERY_LOG_ENABLED=false", "INFLUXDB_LOGGING_LEVEL=error")
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -84,18 +78,6 @@ func (s *Server) Restart() error {
 		return err
 	}
 	return nil
-}
-
-func freePorts(n int) (addresses []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
 }
 
 // ready waits until the server has made its database.

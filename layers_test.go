@@ -72,6 +72,7 @@ var testArrows = map[string][]string{
 	"gateway":                 {"gateway/...", "simulators/edgenode", "spool/memfile"},
 	"gateway/mqtt":            {"gateway/mqtt", "gateway/mqtt/brokertest", "gateway/tlsfiles/tlstest"},
 	"gateway/mqtt/brokertest": {"gateway/tlsfiles"},
+	"gateway/mqtt/wire":       {"gateway/mqtt/brokertest"},
 	"gateway/tlsfiles":        {"gateway/tlsfiles/tlstest"},
 	"gateway/sparkplug":       {"gateway/mqtt/brokertest", "gateway/tlsfiles/tlstest", "simulators/edgenode"},
 	"gateway/uplink":          {"gateway/uplink"},

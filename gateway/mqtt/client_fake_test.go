@@ -3,7 +3,6 @@ package mqtt_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"medfleet"
 	"medfleet/gateway/mqtt"
+	"medfleet/gateway/mqtt/brokertest"
 )
 
 // disk is a Taker that forgets in a power cut what it has not synced. A lying one
@@ -156,17 +156,7 @@ func (d *disk) sync(s *slip) error {
 	return nil
 }
 
-func packet(first byte, body []byte) []byte {
-	return append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...)
-}
-
-func publishBody(topic string, qos byte, payload []byte) []byte {
-	b := append(binary.BigEndian.AppendUint16(nil, uint16(len(topic))), topic...)
-	if qos > 0 {
-		b = append(b, 0, 7)
-	}
-	return append(b, payload...)
-}
+var packet, publishBody = brokertest.Packet, brokertest.PublishBody
 
 // pretender is a broker whose every word a test says, over a pipe without sockets.
 type pretender struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/stretchr/testify/require"
 
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/gateway/mqtt/wire"
 )
 
@@ -22,17 +23,7 @@ type pieces struct {
 
 func (s *pieces) Read(p []byte) (int, error) { return s.said.Read(p[:min(len(p), s.chunk)]) }
 
-func packet(first byte, body []byte) []byte {
-	return append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...)
-}
-
-func publishBody(topic string, qos byte, payload []byte) []byte {
-	b := append(binary.BigEndian.AppendUint16(nil, uint16(len(topic))), topic...)
-	if qos > 0 {
-		b = append(b, 0, 7)
-	}
-	return append(b, payload...)
-}
+var packet, publishBody = brokertest.Packet, brokertest.PublishBody
 
 // read gives the packets of some bytes, with memory of their own, and why there are
 // no more.

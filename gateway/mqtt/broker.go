@@ -18,7 +18,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"medfleet"
-	"medfleet/gateway/mqtt/wire"
 )
 
 // Limits bound what devices can ask of the broker. A device sends small messages
@@ -28,6 +27,9 @@ type Limits struct {
 	MaxPacket   int `yaml:"max_packet"`    // bytes of one packet; 0 is 256 KiB
 	MaxInFlight int `yaml:"max_in_flight"` // messages with QoS 1 or 2 of one device that are not finished; 0 is 1 024
 }
+
+func (l Limits) packet() int  { return cmp.Or(l.MaxPacket, maxPacket) }
+func (l Limits) clients() int { return cmp.Or(l.MaxClients, maxClients) }
 
 // Check says which limit is none.
 func (l Limits) Check(section string) error {
@@ -71,8 +73,8 @@ type BrokerOptions struct {
 }
 
 // Broker is an MQTT broker inside the gateway. Its PUBACK is the gateway's word
-// that the message is durable: a message is handed to the disk in the publish hook,
-// and the device's gate holds the acknowledgement back until it is there.
+// that the message is durable: a message is handed to the disk by its device's gate,
+// which holds the acknowledgement back until it is there.
 type Broker struct {
 	options BrokerOptions
 	counts  Counts
@@ -111,32 +113,21 @@ func (b *Broker) Run(until context.Context, l net.Listener) error {
 	defer b.ended.Store(true)
 	ctx, cancel := context.WithCancel(until)
 	defer cancel()
-	capabilities := broker.NewDefaultServerCapabilities()
-	limits := b.options.Limits
-	clients := cmp.Or(limits.MaxClients, maxClients)
-	capabilities.MaximumPacketSize = uint32(cmp.Or(limits.MaxPacket, maxPacket))
-	capabilities.MaximumClients = int64(clients)
-	capabilities.ReceiveMaximum = uint16(cmp.Or(limits.MaxInFlight, maxInFlight))
-	capabilities.MaximumInflight = capabilities.ReceiveMaximum
-	capabilities.MaximumClientWritesPending = maxPending
-	capabilities.MaximumSessionExpiryInterval = sessionSeconds
-	capabilities.TopicAliasMaximum = 0
-	server := broker.New(&broker.Options{
-		Capabilities: capabilities, Logger: slog.New(slog.DiscardHandler), ClientNetReadBufferSize: readAhead,
-	})
-	if err := server.AddHook(&hook{broker: b, clients: server.Clients, ctx: ctx}, nil); err != nil {
-		return fmt.Errorf("start MQTT broker: %w", err)
+	server, err := b.library(ctx)
+	if err != nil {
+		return err
 	}
+	clients := b.options.Limits.clients()
 	l = &bounded{Listener: l, room: make(chan struct{}, clients+clients/8+8), refused: &b.counts.Crowded}
 	if b.options.TLS != nil {
 		l = tls.NewListener(l, b.options.TLS)
 	}
-	if err := server.Serve(); err != nil {
+	if err = server.Serve(); err != nil {
 		return fmt.Errorf("serve MQTT on %s: %w", l.Addr(), err)
 	}
 	b.server.Store(server)
 	var devices sync.WaitGroup
-	err := b.admit(ctx, server, l, &devices)
+	err = b.admit(ctx, server, l, &devices)
 	cancel()
 	devices.Wait()
 	if err := server.Close(); err != nil {
@@ -166,6 +157,26 @@ func (b *Broker) admit(ctx context.Context, server *broker.Server, l net.Listene
 	}
 }
 
+// library sets up the library for our ends.
+func (b *Broker) library(ctx context.Context) (*broker.Server, error) {
+	capabilities := broker.NewDefaultServerCapabilities()
+	limits := b.options.Limits
+	capabilities.MaximumPacketSize = uint32(limits.packet())
+	capabilities.MaximumClients = int64(limits.clients())
+	capabilities.ReceiveMaximum = uint16(cmp.Or(limits.MaxInFlight, maxInFlight))
+	capabilities.MaximumInflight = capabilities.ReceiveMaximum
+	capabilities.MaximumClientWritesPending = maxPending
+	capabilities.MaximumSessionExpiryInterval = sessionSeconds
+	capabilities.TopicAliasMaximum = 0
+	server := broker.New(&broker.Options{
+		Capabilities: capabilities, Logger: slog.New(slog.DiscardHandler), ClientNetReadBufferSize: readAhead,
+	})
+	if err := server.AddHook(&hook{broker: b, clients: server.Clients, ctx: ctx}, nil); err != nil {
+		return nil, fmt.Errorf("start MQTT broker: %w", err)
+	}
+	return server, nil
+}
+
 // hook is where the broker asks us.
 type hook struct {
 	broker.HookBase
@@ -180,7 +191,7 @@ func (h *hook) ID() string { return "medfleet" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case broker.OnConnectAuthenticate, broker.OnACLCheck, broker.OnPublish, broker.OnDisconnect,
-		broker.OnSessionEstablish, broker.OnWill, broker.OnWillSent:
+		broker.OnSessionEstablish, broker.OnSessionEstablished, broker.OnWill, broker.OnWillSent:
 		return true
 	}
 	return false
@@ -219,6 +230,11 @@ func (h *hook) OnSessionEstablish(cl *broker.Client, _ packets.Packet) {
 	}
 }
 
+// OnSessionEstablished comes when a device has been let in.
+func (h *hook) OnSessionEstablished(cl *broker.Client, _ packets.Packet) {
+	cl.Net.Conn.(*gate).client = cl
+}
+
 // unsay takes a last will back. It is for the goroutine that reads.
 func unsay(cl *broker.Client) { atomic.StoreUint32(&cl.Properties.Will.Flag, 0) }
 
@@ -237,31 +253,27 @@ func (h *hook) OnWillSent(cl *broker.Client, pk packets.Packet) {
 	if h.ctx.Err() != nil || !h.broker.takes(pk.TopicName) {
 		return // it is the broker that ends, not the device
 	}
-	if err := h.broker.hand(pk).Wait(h.ctx); err == nil {
+	if err := h.broker.hand(pk.TopicName, pk.Payload, time.Now()).Wait(h.ctx); err == nil {
 		h.broker.counts.Wills.Add(1)
 	} else if h.ctx.Err() == nil {
 		h.broker.options.Log.Error("last will of an MQTT device not kept; the device will be missed by its silence", "error", err)
 	}
 }
 
-// hand hands a message to the disk.
-func (b *Broker) hand(pk packets.Packet) Receipt {
-	m := Message{Topic: pk.TopicName, Payload: pk.Payload}
-	return b.options.Taker.Take(m, medfleet.AsMillis(time.Now()))
+// hand hands a message to the disk. One that asks to be retained is as new as any
+// other: it comes from its device.
+func (b *Broker) hand(topic string, payload []byte, came time.Time) Receipt {
+	return b.options.Taker.Take(Message{Topic: topic, Payload: payload}, medfleet.AsMillis(came))
 }
 
-// OnPublish hands the message to the disk and its acknowledgement to the device's
-// gate. With that the library's work is done: there is nobody to pass the message
-// on to. Of a message with QoS 2 the library remembers what it has answered, also
-// for the device's next connection; so that is waited for here.
+// OnPublish takes the messages that the gate leaves to the library, as the gate does.
+// With that the library's work is done: there is nobody to pass the message on to. Of
+// a message with QoS 2 the library remembers what it has answered, also for the
+// device's next connection; so that is waited for here.
 func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, error) {
 	g, qos := cl.Net.Conn.(*gate), pk.FixedHeader.Qos
-	var ack []byte
-	if qos == 1 {
-		ack = wire.AppendAnswer(make([]byte, 0, wire.AnswerBytes), packets.Puback, pk.PacketID)
-	}
-	g.take(cl, h.broker.hand(pk), ack)
-	if qos == 2 || h.broker.due.Load() > maxDue {
+	g.take(h.broker.hand(pk.TopicName, pk.Payload, time.Now()), qos, pk.PacketID)
+	if qos == 2 || h.broker.crowded() {
 		switch err := g.settle(); {
 		case err != nil:
 			cl.Stop(packets.ErrServerUnavailable)
@@ -272,6 +284,10 @@ func (h *hook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Packet, 
 	}
 	return pk, packets.ErrRejectPacket
 }
+
+// crowded reports whether so much is between devices and disk that each message is
+// waited for.
+func (b *Broker) crowded() bool { return b.due.Load() > maxDue }
 
 // OnDisconnect comes when a client is gone, its last will said. It waits for what
 // came before a device's goodbye.

@@ -4,23 +4,36 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	broker "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"medfleet/gateway/mqtt/wire"
 )
 
-// gate is a device's connection as the broker's library sees it. What is due to the
-// device waits here until the messages that came before it are durable. Nobody has
-// to be woken for that: when the library asks for more bytes, all that had come
-// together is with the spool, and one sync and one write serve it.
+// gate is a device's connection as the broker's library sees it. Plain messages go no
+// further: they are with the spool before the library is given what came behind them.
+// What is due to the device waits here until the messages that came before it are
+// durable. Nobody has to be woken for that: when the library asks for more bytes, all
+// that had come together is with the spool, and one sync and one write serve it.
 type gate struct {
 	net.Conn
 	broker *Broker
 	ctx    context.Context // of Run: the library's connections have none of their own
 
-	client *broker.Client // once it has published
-	armed  time.Time      // the deadline that is set
-	failed error          // why a message was not kept: the gate stays shut
+	client  *broker.Client // once it has been let in
+	came    time.Time      // when what is being read came
+	passing int            // bytes of the packet at hand that the library has not had yet
+	rest    []byte         // what came behind what the library was given
+	last    string         // the topic of the message before
+	topics  map[string]string
+
+	alive  time.Duration // how long the library waits for the next packet
+	armed  time.Time     // the deadline that is set
+	closed atomic.Bool
+	failed error // why a message was not kept: the gate stays shut
 
 	mu  sync.Mutex
 	due []due
@@ -33,23 +46,22 @@ type due struct {
 	before  int // bytes of out that wait for earlier messages only
 }
 
-// take holds back the acknowledgement of a message, which may be none, and all
-// that is written after it. It is for the goroutine that reads.
-func (g *gate) take(cl *broker.Client, r Receipt, ack []byte) {
+// take holds back the acknowledgement of a message, which with QoS 1 is written here,
+// and all that is written after it. It is for the goroutine that reads.
+func (g *gate) take(r Receipt, qos byte, id uint16) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.client = cl
 	g.broker.due.Add(1)
 	g.due = append(g.due, due{r, len(g.out)})
-	g.out = append(g.out, ack...)
+	if qos == 1 {
+		g.out = wire.AppendAnswer(g.out, packets.Puback, id)
+	}
 }
 
-// Read first settles what is due.
-func (g *gate) Read(p []byte) (int, error) {
-	if err := g.settle(); err != nil {
-		return 0, err
-	}
-	return g.Conn.Read(p)
+// Close may come from whoever ends the connection.
+func (g *gate) Close() error {
+	g.closed.Store(true)
+	return g.Conn.Close()
 }
 
 // Write keeps the order of what is due.
@@ -111,6 +123,21 @@ const slack = time.Second
 
 // SetDeadline sets the deadline, at most slack later.
 func (g *gate) SetDeadline(t time.Time) error {
+	if g.alive = 0; !t.IsZero() {
+		g.alive = time.Until(t)
+	}
+	return g.arm(t)
+}
+
+// heard puts the deadline off as the library does for each packet that it reads.
+func (g *gate) heard() error {
+	if g.alive == 0 {
+		return nil
+	}
+	return g.arm(g.came.Add(g.alive))
+}
+
+func (g *gate) arm(t time.Time) error {
 	if t.IsZero() && g.armed.IsZero() || !t.IsZero() && !t.After(g.armed) && g.armed.Sub(t) <= slack {
 		return nil
 	}

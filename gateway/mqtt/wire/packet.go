@@ -55,35 +55,42 @@ func tooLong(kind byte, length int) error {
 	return fmt.Errorf("the broker sent a packet of type %d with %d bytes: is it an MQTT broker?", kind, length)
 }
 
-// header is what every packet begins with (2.2).
-type header struct {
-	first  byte
-	size   int // of itself
-	length int // of what comes behind it
+// Header is what every packet begins with (2.2).
+type Header struct {
+	First  byte // kind and flags
+	Size   int  // of itself
+	Length int  // of what comes behind it
 }
 
-func (h header) kind() byte { return h.first >> 4 }
-func (h header) qos() byte  { return h.first >> 1 & 3 }
+func (h Header) kind() byte { return h.First >> 4 }
+func (h Header) qos() byte  { return h.First >> 1 & 3 }
 
-// parseHeader reads a header; ok is false while there is too little of it.
-func parseHeader(b []byte) (h header, ok bool, err error) {
+// ParseHeader reads a header; ok is false while there is too little of it.
+func ParseHeader(b []byte) (h Header, ok bool, err error) {
 	for i := 1; i < len(b); i++ {
-		h.length |= int(b[i]&0x7f) << (7 * (i - 1))
+		h.Length |= int(b[i]&0x7f) << (7 * (i - 1))
 		if b[i] < 0x80 {
-			h.first, h.size = b[0], i+1
+			h.First, h.Size = b[0], i+1
 			return h, true, nil
 		}
 		if i == 4 {
-			return header{}, false, errLength
+			return Header{}, false, errLength
 		}
 	}
-	return header{}, false, nil
+	return Header{}, false, nil
+}
+
+// ParsePublish reads a PUBLISH; body is what comes behind its header. In MQTT 5 the
+// payload begins with the properties.
+func ParsePublish(h Header, body []byte) (p Packet, err error) {
+	p.Kind = h.kind()
+	return p, p.parsePublish(h, body)
 }
 
 // parsePublish reads topic, identifier and payload (3.3).
-func (p *Packet) parsePublish(h header, body []byte) error {
+func (p *Packet) parsePublish(h Header, body []byte) error {
 	m := &p.Message
-	m.QoS, m.Retained = h.qos(), h.first&1 != 0
+	m.QoS, m.Retained = h.qos(), h.First&1 != 0
 	if len(body) < 2 || m.QoS > 2 {
 		return ErrMalformed
 	}
@@ -100,7 +107,7 @@ func (p *Packet) parsePublish(h header, body []byte) error {
 		p.ID, body = binary.BigEndian.Uint16(body), body[idBytes:]
 	}
 	m.Payload = body
-	m.Size = h.length - (m.Length() - len(body))
+	m.Size = h.Length - (m.Length() - len(body))
 	return nil
 }
 

@@ -39,16 +39,16 @@ func (r *Reader) Next() (p Packet, err error) {
 	}
 	p.Kind = h.kind()
 	if p.Kind != packets.Publish {
-		if h.length > maxControl {
-			return Packet{}, tooLong(p.Kind, h.length)
+		if h.Length > maxControl {
+			return Packet{}, tooLong(p.Kind, h.Length)
 		}
-		body, err := r.body(h.length)
+		body, err := r.body(h.Length)
 		if err != nil {
 			return Packet{}, err
 		}
 		return p, p.parseAnswer(body)
 	}
-	length := h.length
+	length := h.Length
 	if p.Cut = length > r.most; p.Cut {
 		if length, err = r.short(h); err != nil {
 			return Packet{}, err
@@ -58,35 +58,35 @@ func (r *Reader) Next() (p Packet, err error) {
 	if err != nil {
 		return Packet{}, err
 	}
-	r.over += h.length - length
+	r.over += h.Length - length
 	return p, p.parsePublish(h, body)
 }
 
 // begin steps over what is left of the last packet and reads the next one's header.
-func (r *Reader) begin() (header, error) {
+func (r *Reader) begin() (Header, error) {
 	n, err := r.in.Discard(r.over)
 	r.over -= n
 	if err != nil {
-		return header{}, err
+		return Header{}, err
 	}
 	for have := 2; ; have++ {
 		b, err := r.in.Peek(have)
 		if err != nil {
-			return header{}, err
+			return Header{}, err
 		}
-		h, ok, err := parseHeader(b)
+		h, ok, err := ParseHeader(b)
 		if err != nil {
-			return header{}, err
+			return Header{}, err
 		}
 		if ok {
-			_, err := r.in.Discard(h.size)
+			_, err := r.in.Discard(h.Size)
 			return h, err
 		}
 	}
 }
 
 // short gives the length of a PUBLISH without its payload.
-func (r *Reader) short(h header) (int, error) {
+func (r *Reader) short(h Header) (int, error) {
 	b, err := r.in.Peek(2)
 	if err != nil {
 		return 0, err
@@ -95,7 +95,7 @@ func (r *Reader) short(h header) (int, error) {
 	if h.qos() > 0 {
 		length += idBytes
 	}
-	return min(length, h.length), nil
+	return min(length, h.Length), nil
 }
 
 // body gives the next bytes, in the buffer where they fit into it.
@@ -120,6 +120,6 @@ func (r *Reader) More() bool {
 	if err != nil {
 		return false
 	}
-	h, ok, err := parseHeader(b[r.over:])
-	return err != nil || ok && left >= h.size+h.length
+	h, ok, err := ParseHeader(b[r.over:])
+	return err != nil || ok && left >= h.Size+h.Length
 }

@@ -136,7 +136,7 @@ func (b *Builder) unglue() {
 	if n-b.from < 8 || b.sep.Escape == 0 {
 		return
 	}
-	if segment := nameOf(b.buf[b.from:]); mayBeGlued(segment) && gluable(segment, b.next-1) && gluedName(b.buf[n-3:]) {
+	if segment := nameOf(b.buf[b.from:]); mayBeGlued(segment) && gluable(segment, b.next-1) && gluedTo(segment, b.buf[n-3:]) {
 		last := b.buf[n-1]
 		b.buf = b.buf[:n-1]
 		b.escape('X', last)

@@ -63,6 +63,7 @@ func TestDeviationsSeenInTheField(t *testing.T) {
 		"PV1 glued to PID":                    otherwise("Jane\rPV1", "JanePV1"),
 		"PV1 glued to an empty field of PID":  otherwise("Jane\rPV1", "Jane||||PV1"),
 		"PID and PV1 glued":                   strings.Replace(otherwise("2.6\rPID", "2.6PID"), "Jane\rPV1", "JanePV1", 1),
+		"OBR glued to PV1":                    otherwise("^A\rOBR", "^AOBR"),
 		"glued, with LF":                      strings.ReplaceAll(otherwise("Jane\rPV1", "JanePV1"), "\r", "\n"),
 		"a blank inside a time stamp":         otherwise("20150119221713-0000", "20150119221713- 0000"),
 		"MSH-7 with a fraction, without dot":  otherwise("20260124124738+0100", "20260124124738000+0100"),
@@ -117,6 +118,7 @@ func TestWhatIsNotGlued(t *testing.T) {
 		"a name in lower case":                     "MSH|^~\\&|A||||||ORU^R01|4711|P|2.6pid|\rPID|||Janepv1|\r",
 		"a segment that does not follow it":        "MSH|^~\\&|A||||||ORU^R01|4711|P|2.6ZZZ|\rPID|||JaneMSH|\r",
 		"a name in a segment that is mostly whole": "MSH|^~\\&|A||||||ORU^R01|4711|P|2.6\rOBX|1|ST|xPV1|y\r",
+		"a place called NORC":                      "MSH|^~\\&|A||||||ORU^R01|4711|P|2.6\rPV1||I|NORC|xOBX|y\r",
 		"a name in the first place":                "MSH|^~\\&|A||||||ORU^R01|4711|P|2.6\rPID|PV1|x\r",
 	} {
 		t.Run(name, func(t *testing.T) { require.Len(t, mustParse(t, input).Segments(), 2) })

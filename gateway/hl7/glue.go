@@ -1,10 +1,10 @@
 package hl7
 
-// Some senders leave out the end of MSH or of PID, so that the next segment stands
+// Some senders leave out the end of MSH, PID or PV1, so that the next segment stands
 // in what looks like their last field:
 //
 //	MSH|^~\&|PUMP||||||ORU^R01|7|P|2.3PID|||...
-//	PID|||4711||Doe^JanePV1||I|ICU^7
+//	PID|||4711||Doe^JanePV1||I|ICU^7OBR|1||...
 //
 // It is told by its name before a separator, at a place where neither segment can
 // well have such a text. Left together, a patient's data would be read as fields
@@ -13,7 +13,7 @@ package hl7
 // versionField is MSH-12, before which no sender ends the header.
 const versionField = 12
 
-func mayBeGlued(n name) bool { return n == nameMSH || n == namePID }
+func mayBeGlued(n name) bool { return n == nameMSH || n == namePID || n == namePV1 }
 
 // follows says that a segment of that name comes after MSH or PID.
 func follows(n name) bool {
@@ -34,7 +34,7 @@ func glued(n name, line []byte, sep byte) int {
 		if c != sep {
 			continue
 		}
-		if gluable(n, field) && i >= 8 && gluedName(line[i-3:i]) {
+		if gluable(n, field) && i >= 8 && gluedTo(n, line[i-3:i]) {
 			return i - 3
 		}
 		field++
@@ -45,10 +45,12 @@ func glued(n name, line []byte, sep byte) int {
 // gluable says that field may end in the name of another segment by mistake. In
 // MSH the separator itself is field 1.
 func gluable(n name, field int) bool {
-	return n == namePID || n == nameMSH && field >= versionField
+	return n == namePID || n == namePV1 || n == nameMSH && field >= versionField
 }
 
-// gluedName says that b is a name in upper case that follows MSH or PID.
-func gluedName(b []byte) bool {
-	return follows(name(b[0])<<16 | name(b[1])<<8 | name(b[2]))
+// gluedTo says that b is a name in upper case that follows a segment: PV1, whose
+// places have names of all kinds, only OBR.
+func gluedTo(n name, b []byte) bool {
+	next := name(b[0])<<16 | name(b[1])<<8 | name(b[2])
+	return next == nameOBR || n != namePV1 && follows(next)
 }

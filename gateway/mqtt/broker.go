@@ -67,9 +67,10 @@ type BrokerOptions struct {
 	Password string
 	TLS      *tls.Config // nil for plain text
 	Limits
-	Allows func(topic string) bool // topics beside the contract's that devices may publish under; nil for none
-	Taker  Taker
-	Log    *slog.Logger
+	Greeting time.Duration           // for a device to say who it is; 0 is 10 s
+	Allows   func(topic string) bool // topics beside the contract's that devices may publish under; nil for none
+	Taker    Taker
+	Log      *slog.Logger
 }
 
 // Broker is an MQTT broker inside the gateway. Its PUBACK is the gateway's word
@@ -152,7 +153,9 @@ func (b *Broker) admit(ctx context.Context, server *broker.Server, l net.Listene
 		}
 		devices.Go(func() {
 			defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-			_ = server.EstablishConnection("mqtt", &gate{Conn: c, broker: b, ctx: ctx}) // how it ended is the device's affair
+			g := &gate{Conn: c, broker: b, ctx: ctx}
+			_ = g.arm(time.Now().Add(cmp.Or(b.options.Greeting, connectTime)))
+			_ = server.EstablishConnection("mqtt", g) // how it ended is the device's affair
 		})
 	}
 }

@@ -2,6 +2,7 @@ package mqtt_test
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -207,6 +208,23 @@ func TestABrokerEndsThoughADeviceHasNotSaidWhoItIs(t *testing.T) {
 	}
 	connect(t, s.options("pump-17")) // those before it are let in
 	end()
+}
+
+// Nobody holds a place without saying who he is; whoever has said so may be silent.
+func TestADeviceThatDoesNotSayWhoItIsIsPutOut(t *testing.T) {
+	s := serve(t, mqtt.BrokerOptions{Taker: &ready{}, Greeting: time.Millisecond})
+	known := connect(t, s.options("pump-17").SetKeepAlive(0))
+	for _, said := range []string{"", "\x10", "\x10\x0d\x00\x04MQTT"} {
+		c, err := net.Dial("tcp", s.addr)
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = c.Write([]byte(said))
+		require.NoError(t, err)
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(soon)))
+		_, err = c.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+	}
+	require.True(t, known.IsConnected())
 }
 
 // deaf is a listener that is broken.

@@ -14,7 +14,8 @@ import (
 	"medfleet/gateway/mqtt/wire"
 )
 
-// connectTime bounds a connection's making, up to the end of the TLS handshake.
+// connectTime bounds a connection's making: ours up to the end of the TLS handshake, a
+// device's up to the end of its CONNECT.
 const connectTime = 10 * time.Second
 
 // Dialer opens connections to one broker, over TLS where its address says so.

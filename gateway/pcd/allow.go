@@ -199,7 +199,7 @@ var allowed = [places]rule{
 	obxWord:            {segmentOBX, 5, 1, rowWords, shapeWord, forgotten, false, "states, power source, phase and priority of an alert"},
 	obxWordText:        {segmentOBX, 5, 2, rowWords, shapeWord, forgotten, false, "states, power source, phase and priority of an alert"},
 	obxEventCode:       {segmentOBX, 5, 1, rowCoded | rowListed, shapeCode, asText, false, "which event it is; only codes of the condition table stay, and numbers on a list of technical alarms"},
-	obxEventRefID:      {segmentOBX, 5, 2, rowCoded, shapeRefID, asText, false, "which event it is; only codes of the condition table stay"},
+	obxEventRefID:      {segmentOBX, 5, 2, rowCoded, shapeRefID, asText, false, "which event it is; codes of the condition table stay, and those of a device that alarms about nobody"},
 	obxOtherEventCode:  {segmentOBX, 5, 4, rowCoded, shapeCode, forgotten, false, "which event it is, where the maker's own code stands first"},
 	obxOtherEventRefID: {segmentOBX, 5, 5, rowCoded, shapeRefID, forgotten, false, "which event it is, where the maker's own code stands first"},
 

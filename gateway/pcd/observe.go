@@ -112,15 +112,31 @@ func (r *reading) power(o *medfleet.Observation, v *device, row *row) bool {
 	const repetitions = 4
 	for n := 1; n <= repetitions; n++ {
 		switch w := r.sieve.word(row.segment, n); {
-		case bytes.EqualFold(w, []byte("onMains")):
+		case sameWord(w, "onmains"):
 			set(o, metricMains, 1)
 			return true
-		case bytes.EqualFold(w, []byte("onBattery")):
+		case sameWord(w, "onbattery"):
 			set(o, metricMains, 0)
 			return true
 		}
 	}
 	return false
+}
+
+// sameWord compares with a word in lower case: onBattery, ON_BATTERY and on-battery
+// are one.
+func sameWord(w []byte, word string) bool {
+	n := 0
+	for _, c := range w {
+		if c == '_' || c == '-' {
+			continue
+		}
+		if n == len(word) || lower(c) != word[n] {
+			return false
+		}
+		n++
+	}
+	return n == len(word)
 }
 
 // powerState reads whether the device is switched on; only off says what it does.

@@ -110,6 +110,7 @@ func TestValues(t *testing.T) {
 		"a structured number, exactly":   {"SN", charge, "=^87", percent, map[string]float64{"battery_charge": 87}, 0},
 		"onMains":                        {"ST", power, "onMains(0)", "", map[string]float64{"on_mains": 1}, 0},
 		"onBattery":                      {"CWE", power, "^onBattery(1)", "", map[string]float64{"on_mains": 0}, 0},
+		"ON_BATTERY":                     {"ST", power, "ON_BATTERY", "", map[string]float64{"on_mains": 0}, 0},
 		"charging and onMains":           {"ST", power, "chargingFull(8)~onMains(0)", "", map[string]float64{"on_mains": 1}, 0},
 		"another name for it":            {"CWE", "0^MDCX_DMC_ATTR_POWER_SOURCE", "1^OnBattery", "", map[string]float64{"on_mains": 0}, 0},
 		"neither":                        {"ST", power, "onSteam(7)", "", map[string]float64{}, 1},

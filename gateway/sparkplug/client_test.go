@@ -15,8 +15,12 @@ import (
 
 	"medfleet"
 	"medfleet/gateway/mqtt"
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/simulators/edgenode"
 )
+
+// soon is in the time that a slow machine takes.
+const soon = 20 * time.Second
 
 // kept is what a client has handed over.
 type kept struct {
@@ -182,6 +186,12 @@ func watch(t *testing.T, address string) *watcher {
 }
 
 // last waits until the host's newest word is this.
+func (w *watcher) saidEver(word string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Contains(w.said, word)
+}
+
 func (w *watcher) last(t *testing.T, want string, least int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -192,130 +202,124 @@ func (w *watcher) last(t *testing.T, want string, least int) {
 }
 
 func TestAnEdgeNodeIsHeardAndAnswersWhatItIsAsked(t *testing.T) {
-	brokers(t, func(t *testing.T, s server) {
-		h := startHost(t, s.Address())
-		h.isUp(t)
-		l, pump := bed(t, s.Address())
-		h.has(t, "bed7-pump1 offline end")
-		h.has(t, "bed7-pump1 battery_charge 71")
-		charge(t, l, pump, 70, false)
-		h.has(t, "bed7-pump1 battery_charge 70")
-		charge(t, l, pump, 69, true)
-		charge(t, l, pump, 68, false)
-		require.Eventually(t, func() bool { return l.Rebirths.Load() == 1 }, soon, time.Millisecond, "it is not asked")
-		h.has(t, "bed7-pump1 battery_charge 68")
-		require.Equal(t, uint64(1), h.Nodes().Gaps.Load())
-		for i := range 300 { // the number wraps round
-			charge(t, l, pump, float64(i%100), false)
-		}
-		charge(t, l, pump, 33.5, false)
-		h.has(t, "bed7-pump1 battery_charge 33.5")
-		require.Equal(t, uint64(1), h.Nodes().Gaps.Load())
-		require.WithinDuration(t, time.Now(), h.Heard(), time.Minute)
-		l.Kill()
-		h.has(t, "bed7-pump1 offline start")
-		l, _ = bed(t, s.Address())
-		require.Eventually(t, func() bool { return h.count("bed7-pump1 offline end") == 2 }, soon, time.Millisecond)
-		require.NoError(t, l.Close())
-		require.Eventually(t, func() bool { return h.count("bed7-pump1 offline start") == 2 }, soon, time.Millisecond)
-	})
+	s := brokertest.StartMosquitto(t, brokertest.Options{})
+	h := startHost(t, s.Address())
+	h.isUp(t)
+	l, pump := bed(t, s.Address())
+	h.has(t, "bed7-pump1 offline end")
+	h.has(t, "bed7-pump1 battery_charge 71")
+	charge(t, l, pump, 70, false)
+	h.has(t, "bed7-pump1 battery_charge 70")
+	charge(t, l, pump, 69, true)
+	charge(t, l, pump, 68, false)
+	require.Eventually(t, func() bool { return l.Rebirths.Load() == 1 }, soon, time.Millisecond, "it is not asked")
+	h.has(t, "bed7-pump1 battery_charge 68")
+	require.Equal(t, uint64(1), h.Nodes().Gaps.Load())
+	for i := range 300 { // the number wraps round
+		charge(t, l, pump, float64(i%100), false)
+	}
+	charge(t, l, pump, 33.5, false)
+	h.has(t, "bed7-pump1 battery_charge 33.5")
+	require.Equal(t, uint64(1), h.Nodes().Gaps.Load())
+	require.WithinDuration(t, time.Now(), h.Heard(), time.Minute)
+	l.Kill()
+	h.has(t, "bed7-pump1 offline start")
+	l, _ = bed(t, s.Address())
+	require.Eventually(t, func() bool { return h.count("bed7-pump1 offline end") == 2 }, soon, time.Millisecond)
+	require.NoError(t, l.Close())
+	require.Eventually(t, func() bool { return h.count("bed7-pump1 offline start") == 2 }, soon, time.Millisecond)
 }
 
 func TestAHostThatComesLaterAsksForTheBirthsItMissed(t *testing.T) {
-	brokers(t, func(t *testing.T, s server) {
-		first := startHost(t, s.Address())
-		first.isUp(t)
-		l, pump := bed(t, s.Address())
-		first.has(t, "bed7-pump1 battery_charge 71") // the births are over
-		first.stop()
-		for round := range 2 {
-			h := startHost(t, s.Address())
-			h.isUp(t)
-			charge(t, l, pump, float64(round), false)
-			require.Eventually(t, func() bool { return l.Rebirths.Load() == uint64(round+1) }, soon, time.Millisecond)
-			h.has(t, fmt.Sprintf("bed7-pump1 battery_charge %d", round))
-			h.stop()
-		}
-	})
+	s := brokertest.StartMosquitto(t, brokertest.Options{})
+	first := startHost(t, s.Address())
+	first.isUp(t)
+	l, pump := bed(t, s.Address())
+	first.has(t, "bed7-pump1 battery_charge 71") // the births are over
+	first.stop()
+	for round := range 2 {
+		h := startHost(t, s.Address())
+		h.isUp(t)
+		charge(t, l, pump, float64(round), false)
+		require.Eventually(t, func() bool { return l.Rebirths.Load() == uint64(round+1) }, soon, time.Millisecond)
+		h.has(t, fmt.Sprintf("bed7-pump1 battery_charge %d", round))
+		h.stop()
+	}
 }
 
 func TestABrokerThatIsKilledIsFoundAgain(t *testing.T) {
-	brokers(t, func(t *testing.T, s server) {
-		h := startHost(t, s.Address())
-		h.isUp(t)
-		l, _ := bed(t, s.Address())
-		h.has(t, "bed7-pump1 battery_charge 71")
-		s.Kill()
-		require.Eventually(t, func() bool { return !h.Up() }, soon, time.Millisecond)
-		require.ErrorContains(t, h.Err(), "broker "+s.Address())
-		s.Restart()
-		h.isUp(t)
-		l.Kill()
-		l, pump := bed(t, s.Address())
-		charge(t, l, pump, 12, false)
-		h.has(t, "bed7-pump1 battery_charge 12")
-		require.Equal(t, 1, h.count("bed7-pump1 offline end")-h.count("bed7-pump1 offline start"), "it is told once that it is there")
-	})
+	s := brokertest.StartMosquitto(t, brokertest.Options{})
+	h := startHost(t, s.Address())
+	h.isUp(t)
+	l, _ := bed(t, s.Address())
+	h.has(t, "bed7-pump1 battery_charge 71")
+	s.Kill()
+	require.Eventually(t, func() bool { return !h.Up() }, soon, time.Millisecond)
+	require.ErrorContains(t, h.Err(), "broker "+s.Address())
+	s.Restart()
+	h.isUp(t)
+	l.Kill()
+	l, pump := bed(t, s.Address())
+	charge(t, l, pump, 12, false)
+	h.has(t, "bed7-pump1 battery_charge 12")
+	require.Equal(t, 1, h.count("bed7-pump1 offline end")-h.count("bed7-pump1 offline start"), "it is told once that it is there")
 }
 
 func TestAHostSaysWhetherItIsThere(t *testing.T) {
-	brokers(t, func(t *testing.T, s server) {
-		w := watch(t, s.Address())
-		h := startHost(t, s.Address())
-		w.last(t, "true", 1)
-		h.isUp(t)
-		token := w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(-time.Minute).UnixMilli()))
-		require.True(t, token.WaitTimeout(soon))
-		w.last(t, "true", 3)
-		require.Equal(t, uint64(1), h.Counts().Connected.Load(), "an old will is contradicted")
-		token = w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(time.Hour).UnixMilli()))
-		require.True(t, token.WaitTimeout(soon))
-		require.Eventually(t, func() bool { return h.Counts().Connected.Load() == 2 }, soon, time.Millisecond, "a newer one wants a newer connection")
-		w.last(t, "true", 5)
-		h.stop()
-		w.last(t, "false", 6)
-		h2 := startHost(t, s.Address())
-		h2.isUp(t)
-		w.last(t, "true", 7)
-		require.NotContains(t, w.said, "odd")
-	})
+	s := brokertest.StartMosquitto(t, brokertest.Options{})
+	w := watch(t, s.Address())
+	h := startHost(t, s.Address())
+	w.last(t, "true", 1)
+	h.isUp(t)
+	token := w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(-time.Minute).UnixMilli()))
+	require.True(t, token.WaitTimeout(soon))
+	w.last(t, "true", 3)
+	require.Equal(t, uint64(1), h.Counts().Connected.Load(), "an old will is contradicted")
+	token = w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(time.Hour).UnixMilli()))
+	require.True(t, token.WaitTimeout(soon))
+	require.Eventually(t, func() bool { return h.Counts().Connected.Load() == 2 }, soon, time.Millisecond, "a newer one wants a newer connection")
+	w.last(t, "true", 5)
+	h.stop()
+	w.last(t, "false", 6)
+	h2 := startHost(t, s.Address())
+	h2.isUp(t)
+	w.last(t, "true", 7)
+	require.False(t, w.saidEver("odd"))
 }
 
 func TestAHostThatDiesIsSaidToBeOfflineByItsWill(t *testing.T) {
-	brokers(t, func(t *testing.T, s server) {
-		w := watch(t, s.Address())
-		dead := startHost(t, s.Address())
-		w.last(t, "true", 1)
-		// Another one of the same client id throws it out: the broker publishes its will.
-		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.Address()).SetClientID("medfleet-edge-1-sparkplug").SetAutoReconnect(false))
-		token := c.Connect()
-		require.True(t, token.WaitTimeout(soon))
-		w.last(t, "true", 3)
-		require.Eventually(t, func() bool { return dead.Counts().Connected.Load() >= 2 }, soon, time.Millisecond)
-		require.Contains(t, w.said, "false")
-		c.Disconnect(0)
-	})
+	s := brokertest.StartMosquitto(t, brokertest.Options{})
+	w := watch(t, s.Address())
+	dead := startHost(t, s.Address())
+	w.last(t, "true", 1)
+	// Another one of the same client id throws it out: the broker publishes its will.
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.Address()).SetClientID("medfleet-edge-1-sparkplug").SetAutoReconnect(false))
+	token := c.Connect()
+	require.True(t, token.WaitTimeout(soon))
+	w.last(t, "true", 3)
+	require.Eventually(t, func() bool { return dead.Counts().Connected.Load() >= 2 }, soon, time.Millisecond)
+	require.True(t, w.saidEver("false"))
+	c.Disconnect(0)
 }
 
 func TestWhatTheDiskDoesNotTakeIsCountedAndAskedForAgain(t *testing.T) {
 	for name, stuck := range map[string]bool{"full": false, "stuck": true} {
 		t.Run(name, func(t *testing.T) {
-			brokers(t, func(t *testing.T, s server) {
-				h := startHost(t, s.Address(), func(o *ClientOptions) { o.Patience = 20 * time.Millisecond })
-				h.isUp(t)
-				h.set(true, stuck)
-				l, pump := bed(t, s.Address())
-				require.Eventually(t, func() bool { return h.Counts().NotKept.Load() > 0 }, soon, time.Millisecond)
-				require.Eventually(t, func() bool { return l.Rebirths.Load() == 1 }, soon, time.Millisecond)
-				require.Eventually(t, func() bool { return !h.Up() }, soon, time.Millisecond)
-				require.ErrorContains(t, h.Err(), "data folder")
-				h.set(false, false)
-				require.NoError(t, l.Do(func(n *edgenode.Node) []edgenode.Message { return n.Births() }))
-				h.has(t, "bed7-pump1 offline end")
-				charge(t, l, pump, 5, false)
-				h.has(t, "bed7-pump1 battery_charge 5")
-				h.isUp(t)
-			})
+			s := brokertest.StartMosquitto(t, brokertest.Options{})
+			h := startHost(t, s.Address(), func(o *ClientOptions) { o.Patience = 20 * time.Millisecond })
+			h.isUp(t)
+			h.set(true, stuck)
+			l, pump := bed(t, s.Address())
+			require.Eventually(t, func() bool { return h.Counts().NotKept.Load() > 0 }, soon, time.Millisecond)
+			require.Eventually(t, func() bool { return l.Rebirths.Load() == 1 }, soon, time.Millisecond)
+			require.Eventually(t, func() bool { return !h.Up() }, soon, time.Millisecond)
+			require.ErrorContains(t, h.Err(), "data folder")
+			h.set(false, false)
+			require.NoError(t, l.Do(func(n *edgenode.Node) []edgenode.Message { return n.Births() }))
+			h.has(t, "bed7-pump1 offline end")
+			charge(t, l, pump, 5, false)
+			h.has(t, "bed7-pump1 battery_charge 5")
+			h.isUp(t)
 		})
 	}
 }

@@ -3,10 +3,10 @@ package brokertest
 import (
 	"log/slog"
 	"net"
+	"sync"
 	"testing"
 
 	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/stretchr/testify/require"
 
@@ -14,11 +14,18 @@ import (
 )
 
 // Mochi is a broker of the embedded library's, in this process. It lets everybody do
-// everything and forgets what it knows when it is killed.
+// everything and forgets what it knows when it is killed. A client that comes back under
+// its name while its old connection ends may be forgotten: what is about coming back
+// needs a real broker.
 type Mochi struct {
-	t       testing.TB
-	address string
-	server  *mochi.Server
+	t        testing.TB
+	address  string
+	server   *mochi.Server
+	listener net.Listener
+	wait     sync.WaitGroup
+
+	mu    sync.Mutex
+	conns []net.Conn // nil when it has been killed
 }
 
 // StartMochi starts a broker that ends with the test.
@@ -38,18 +45,57 @@ func (m *Mochi) Restart() {
 	m.t.Helper()
 	m.server = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(m.t, m.server.AddHook(new(everybody), nil))
+	require.NoError(m.t, m.server.Serve())
 	l, err := net.Listen("tcp", m.address)
 	require.NoError(m.t, err)
-	require.NoError(m.t, m.server.AddListener(listeners.NewNet("mqtt", l)))
-	require.NoError(m.t, m.server.Serve())
+	m.listener, m.conns = l, []net.Conn{}
+	m.wait.Go(m.accept)
+}
+
+// accept serves whoever comes. The library's own listeners cannot be ended while a
+// client comes or goes.
+func (m *Mochi) accept() {
+	for {
+		c, err := m.listener.Accept()
+		if err != nil {
+			return
+		}
+		if !m.opens(c) {
+			c.Close()
+			return
+		}
+		m.wait.Go(func() {
+			defer c.Close()
+			_ = m.server.EstablishConnection("mqtt", c)
+		})
+	}
+}
+
+func (m *Mochi) opens(c net.Conn) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conns == nil {
+		return false
+	}
+	m.conns = append(m.conns, c)
+	return true
 }
 
 // Kill ends the broker and all its connections.
 func (m *Mochi) Kill() {
-	if m.server != nil {
-		_ = m.server.Close()
-		m.server = nil
+	if m.server == nil {
+		return
 	}
+	m.listener.Close()
+	m.mu.Lock()
+	for _, c := range m.conns {
+		c.Close()
+	}
+	m.conns = nil
+	m.mu.Unlock()
+	m.wait.Wait()
+	_ = m.server.Close()
+	m.server = nil
 }
 
 // everybody lets everybody do everything.

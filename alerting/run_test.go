@@ -60,7 +60,7 @@ func TestPagesReachPeople(t *testing.T) {
 	s.says(2*time.Second, "VENT-1", 50, "battery_fault")
 	s.says(3*time.Second, "VENT-1", 50, "battery_fault")
 	s.commit()
-	require.Eventually(t, func() bool { return s.count(`SELECT COUNT(*) FROM pages WHERE state = 'sent'`) == 5 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.count(`SELECT COUNT(*) FROM pages WHERE state = 'sent'`) == 5 }, time.Minute, 10*time.Millisecond)
 	cancel()
 	require.NoError(t, <-ended)
 

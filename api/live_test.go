@@ -27,7 +27,7 @@ func (s *served) dial(headers http.Header) (*websocket.Conn, *http.Response) {
 	}
 	answer.Body.Close()
 	s.t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	return conn, answer
 }
 

@@ -100,7 +100,7 @@ func (e *engine) Flush(ctx context.Context, tx *sql.Tx, behind bool) error {
 		e.behind = append(e.behind, behind)
 		e.point("in the transaction")
 	}
-	if e.failing > 0 {
+	if e.failing > 0 && len(e.waiting) > 0 {
 		e.failing--
 		return errors.New("the database does not answer")
 	}

@@ -90,7 +90,7 @@ func TestADatabaseThatFailsForAWhileLosesNothing(t *testing.T) {
 	s.run()
 	s.send(0, 10)
 	s.exactly(10)
-	require.Len(t, s.engine.behind, 5, "void: it did not fail")
+	require.GreaterOrEqual(t, len(s.engine.behind), 5, "void: it did not fail")
 }
 
 func TestAStoreThatFailsDelaysNoAlarm(t *testing.T) {
@@ -146,8 +146,8 @@ func TestTheClockIsInTheJournal(t *testing.T) {
 	s.engine.mu.Lock()
 	defer s.engine.mu.Unlock()
 	require.IsIncreasing(t, s.engine.ticks)
-	require.InDelta(t, time.Now().UnixMilli(), int64(s.c.Roster().Clock()), 5000)
-	require.Less(t, s.c.Lag(), 5*time.Second)
+	require.InDelta(t, time.Now().UnixMilli(), int64(s.c.Roster().Clock()), float64(soon.Milliseconds()))
+	require.Less(t, s.c.Lag(), soon)
 }
 
 func TestAClockTooSlowToSeeSilenceIsRefused(t *testing.T) {

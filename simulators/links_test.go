@@ -1,10 +1,15 @@
 package simulators
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"maps"
+	"net"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +93,27 @@ func (r *receiver) check(t *testing.T, keyOf func(Message) key) {
 	}
 }
 
+// truths is a ground truth that may be read while it is written.
+type truths struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (f *truths) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all.Write(p)
+}
+
+func (f *truths) lines(t *testing.T) []Truth {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list, err := ReadTruth(bytes.NewReader(f.all.Bytes()))
+	require.NoError(t, err)
+	return list
+}
+
 // start runs a fleet; the function given back ends it and gives Run's error.
 func start(t testing.TB, f *Fleet) (stop func() error) {
 	t.Helper()
@@ -102,9 +128,28 @@ func start(t testing.TB, f *Fleet) (stop func() error) {
 	return stop
 }
 
+// freeAddress is one where nobody listens, and which the system gives to nobody: it
+// gives ports from 32768 on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	const first, end = 10_240, 16_384
+	for range end - first {
+		address := fmt.Sprintf("127.0.0.1:%d", first+(os.Getpid()*997+int(nextPort.Add(1)))%(end-first))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+var nextPort atomic.Int64
+
+// soon waits for what must come, however slow the machine.
 func soon(t testing.TB, holds func() bool, what string) {
 	t.Helper()
-	require.Eventually(t, holds, 20*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, holds, time.Minute, 5*time.Millisecond, what)
 }
 
 func TestAFleetWithNobodyThereEndsAtOnce(t *testing.T) {

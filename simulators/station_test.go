@@ -112,7 +112,7 @@ func TestStationsOverTLSAndRelease2(t *testing.T) {
 // requireCutsAreSurvived lets a ward send to a receiver that cuts connections.
 func requireCutsAreSurvived(t *testing.T, got *receiver, c Config) {
 	t.Helper()
-	c.Devices, c.Interval, c.Scenario, c.Drain, c.Acked = 15, 30*time.Millisecond, "calm", 20*time.Second, got.settled
+	c.Devices, c.Interval, c.Scenario, c.Drain, c.Acked = 15, 30*time.Millisecond, "calm", time.Minute, got.settled
 	f, err := New(c)
 	require.NoError(t, err)
 	stop := start(t, f)
@@ -137,7 +137,7 @@ func TestWhatIsRefusedForGoodIsNotSentAgain(t *testing.T) {
 			return hl7.Accepted
 		},
 	}
-	f, err := New(Config{Devices: 3, Interval: 20 * time.Millisecond, Scenario: "calm", Drain: 20 * time.Second, HL7: listen(t, r)})
+	f, err := New(Config{Devices: 3, Interval: 20 * time.Millisecond, Scenario: "calm", Drain: time.Minute, HL7: listen(t, r)})
 	require.NoError(t, err)
 	stop := start(t, f)
 	soon(t, func() bool { return f.Counts().Refused > 5 }, "refusals")

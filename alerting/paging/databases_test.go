@@ -36,7 +36,7 @@ func (p *post) until(done func([]medfleet.Page) bool) []medfleet.Page {
 	require.Eventually(p.t, func() bool {
 		pages = p.pages()
 		return done(pages)
-	}, 20*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	return pages
 }
 

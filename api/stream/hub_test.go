@@ -112,9 +112,13 @@ func quick(w *world) Options {
 	return Options{
 		Source:   Source{Devices: w, Alarms: w, Pages: w, Gateways: w},
 		Interval: 10 * time.Millisecond, Beat: 40 * time.Millisecond,
-		PongWait: 10 * time.Second, WriteWait: 5 * time.Second, AskWait: 5 * time.Second, Recheck: time.Minute,
+		PongWait: soon, WriteWait: soon, AskWait: soon, Recheck: soon,
 	}
 }
+
+// soon is how long what must come is waited for: long, since a machine may be slow, and
+// it costs nothing where it comes.
+const soon = time.Minute
 
 // running is a hub behind a real server whose sockets hold little, so that a
 // client that does not read is soon felt.
@@ -143,7 +147,7 @@ func run(t testing.TB, o Options) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
-	require.Eventually(t, func() bool { return h.now.Load().beat != nil }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return h.now.Load().beat != nil }, soon, time.Millisecond)
 	server := httptest.NewUnstartedServer(h)
 	server.Listener = narrow{server.Listener}
 	server.Start()
@@ -166,7 +170,7 @@ func (r *running) settled() {
 		r.changes.mu.Lock()
 		defer r.changes.mu.Unlock()
 		return len(r.changes.pending) == 0 && r.now.Load().seq == r.changes.seq
-	}, 5*time.Second, time.Millisecond)
+	}, soon, time.Millisecond)
 }
 
 // viewer is a client that reads.
@@ -201,7 +205,7 @@ func (r *running) connect() *viewer {
 	answer.Body.Close()
 	r.t.Cleanup(func() { conn.Close() })
 	v := &viewer{t: r.t, conn: conn, view: map[string]string{}}
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(soon))
 	require.NoError(r.t, conn.ReadJSON(&v.hello))
 	require.Equal(r.t, "hello", v.Type)
 	require.Equal(r.t, r.epoch, v.Epoch)
@@ -216,7 +220,7 @@ func (v *viewer) say(text string) {
 // next reads a frame and applies it.
 func (v *viewer) next() message {
 	v.t.Helper()
-	v.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	v.conn.SetReadDeadline(time.Now().Add(soon))
 	_, text, err := v.conn.ReadMessage()
 	require.NoError(v.t, err)
 	var m message
@@ -269,7 +273,7 @@ const cut1006 = websocket.CloseAbnormalClosure
 // closed reads until the connection ends and gives the code.
 func (v *viewer) closed() int {
 	v.t.Helper()
-	v.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	v.conn.SetReadDeadline(time.Now().Add(soon))
 	for {
 		if _, _, err := v.conn.ReadMessage(); err != nil {
 			var c *websocket.CloseError
@@ -326,6 +330,7 @@ func TestManyChangesOfOneThingAreOne(t *testing.T) {
 	v := r.connect()
 	v.say(`{"type":"snapshot"}`)
 	v.until("snapshot")
+	began := time.Now()
 	for i := range 1000 {
 		w.device(r.Hub, "pump-1", strings.Repeat("x", i%7)+"y")
 	}
@@ -336,7 +341,7 @@ func TestManyChangesOfOneThingAreOne(t *testing.T) {
 		frames++
 		require.Len(t, m.Devices, 1)
 	}
-	require.LessOrEqual(t, frames, 2, "1000 changes within an interval are one object")
+	require.LessOrEqual(t, frames, 2+int(time.Since(began)/o.Interval), "the changes within an interval are one object")
 }
 
 func TestResume(t *testing.T) {
@@ -379,7 +384,7 @@ func TestResumeThatCannotBeIsASnapshot(t *testing.T) {
 	for i := range 20 { // more than the hub remembers
 		w.device(r.Hub, "pump-"+jsonOf(i), "standby")
 		before := uint64(i)
-		require.Eventually(t, func() bool { return r.now.Load().seq > before }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return r.now.Load().seq > before }, soon, time.Millisecond)
 	}
 	for name, say := range map[string]string{
 		"another epoch":     `{"type":"resume","epoch":"of-before-the-restart","seq":19}`,
@@ -424,7 +429,7 @@ func TestMoreAtOnceThanIsRememberedIsASnapshot(t *testing.T) {
 func TestSilentWhileTheSourceCannotBeRead(t *testing.T) {
 	w := newWorld()
 	o := quick(w)
-	troubles := make(chan error, 1000)
+	troubles := make(chan error, 100_000)
 	o.Troubled = func(err error) {
 		select {
 		case troubles <- err:
@@ -461,7 +466,7 @@ func TestSilentWhileThePresentIsNotKnown(t *testing.T) {
 	var mu sync.Mutex
 	var stuck error
 	o.Live = func() error { mu.Lock(); defer mu.Unlock(); return stuck }
-	troubles := make(chan error, 1000)
+	troubles := make(chan error, 100_000)
 	o.Troubled = func(err error) { troubles <- err }
 	r := run(t, o)
 	v := r.connect()
@@ -518,7 +523,7 @@ func TestWhoIsRefused(t *testing.T) {
 	require.Equal(t, uint64(3), r.Counts().Refused)
 
 	second.conn.Close()
-	require.Eventually(t, func() bool { return r.Counts().Clients == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.Counts().Clients == 1 }, soon, time.Millisecond)
 	r.connect()
 }
 
@@ -551,7 +556,7 @@ func TestWhoIsCutOff(t *testing.T) {
 			if code != cut1006 || c.code != websocket.CloseMessageTooBig { // what was not read may reset the connection first
 				require.Equal(t, c.code, code)
 			}
-			require.Eventually(t, func() bool { return r.Counts().Clients == 0 }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return r.Counts().Clients == 0 }, soon, time.Millisecond)
 		})
 	}
 }
@@ -559,18 +564,27 @@ func TestWhoIsCutOff(t *testing.T) {
 // A client that is there answers pings while it reads; one whose machine was
 // switched off does not, and goes.
 func TestWhoNoLongerAnswersGoes(t *testing.T) {
+	for wait := 2 * time.Second; !outlives(t, wait); wait *= 3 {
+		require.Less(t, wait, soon, "both go")
+	}
+}
+
+// outlives says whether a client that answers pings is there when one that does not has
+// gone. A tenth of wait is what a pong may take, for which a machine may be too slow.
+func outlives(t *testing.T, wait time.Duration) bool {
 	o := quick(newWorld())
-	o.PongWait = 2 * time.Second // a tenth of it is what a pong may take
+	o.PongWait = wait
 	r := run(t, o)
 	there := r.connect()
 	there.say(`{"type":"snapshot"}`)
 	r.connect().say(`{"type":"snapshot"}`) // never reads again, so never answers
-	require.Equal(t, 2, r.Counts().Clients)
-	for r.Counts().Clients == 2 { // the one that came first outlives the other only by its pongs
-		there.next()
+	for r.Counts().Clients == 2 {          // the one that came first outlives the other only by its pongs
+		if _, _, err := there.conn.ReadMessage(); err != nil {
+			return false
+		}
 	}
-	there.until("beat")
-	require.Equal(t, 1, r.Counts().Clients)
+	_, _, err := there.conn.ReadMessage()
+	return err == nil && r.Counts().Clients == 1
 }
 
 func TestNewNeedsASource(t *testing.T) {

@@ -40,7 +40,7 @@ const manyStalled = 300
 func TestStalledClientsDelayNobodyAndAreDropped(t *testing.T) {
 	w := newWorld()
 	o := quick(w)
-	o.WriteWait = time.Second
+	o.WriteWait = 5 * time.Second // for whoever reads on a slow machine too
 	r := run(t, o)
 	for i := range 40 {
 		w.device(r.Hub, "big-"+jsonOf(i), strings.Repeat("x", 4<<10))
@@ -69,7 +69,7 @@ func TestSlowClientGetsNewerStateNotAQueue(t *testing.T) {
 	w := newWorld()
 	r := run(t, quick(w))
 	slow := &viewer{t: t, conn: r.stalled(), view: map[string]string{}}
-	slow.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	slow.conn.SetReadDeadline(time.Now().Add(soon))
 	require.NoError(t, slow.conn.ReadJSON(&slow.hello))
 	slow.until("snapshot")
 

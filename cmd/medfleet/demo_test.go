@@ -46,9 +46,9 @@ func TestTheDemonstration(t *testing.T) {
 	killed.kill(t)
 	requireNothingAgain(t, killed.console(t), first, readBook(t, folder))
 
-	again := startWard(t, folder, "--scenario", "calm", "--for", "15s")
+	again := startWard(t, folder, "--scenario", "calm")
 	requireStillOpen(t, again)
-	again.wait(t, time.Minute)
+	again.stop(t)
 	requireNothingAgain(t, again.console(t), first, readBook(t, folder))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -66,7 +67,7 @@ func sent(t *testing.T, f sendFlags, n int) sendReport {
 		fmt.Fprintf(&text, "MSH|^~\\&|A|B|C|D|20260502||ORU^R01|%d|P|2.6\nOBX|1\n", i+1)
 	}
 	if f.connections = max(f.connections, 1); f.timeout == 0 {
-		f.timeout = 10 * time.Second
+		f.timeout = time.Minute
 	}
 	s, err := newSending(f, []byte(text.String()))
 	require.NoError(t, err)
@@ -78,7 +79,7 @@ func sent(t *testing.T, f sendFlags, n int) sendReport {
 
 func TestEachAnswerCountsForItsOwnMessage(t *testing.T) {
 	t.Parallel()
-	soon := 200 * time.Millisecond
+	const short, soon = 200 * time.Millisecond, time.Minute
 	for name, c := range map[string]struct {
 		say       func(id string) []string
 		timeout   time.Duration
@@ -90,9 +91,9 @@ func TestEachAnswerCountsForItsOwnMessage(t *testing.T) {
 		"not now":       {func(id string) []string { return []string{answering("AE", id)} }, 0, map[string]int{"not_now": 3}, 0},
 		"never":         {func(id string) []string { return []string{answering("CR", id)} }, 0, map[string]int{"rejected": 3}, 0},
 		"an odd code":   {func(id string) []string { return []string{answering("OK", id)} }, 0, map[string]int{"odd_answer": 3}, 0},
-		"no answer":     {func(string) []string { return []string{} }, soon, map[string]int{"no_answer": 3}, 0},
-		"another id":    {func(id string) []string { return []string{answering("AA", id+"0")} }, soon, map[string]int{"no_answer": 3}, 3},
-		"answered late": {lateOnce(), soon, map[string]int{"no_answer": 1, "accepted": 2}, 1},
+		"no answer":     {func(string) []string { return []string{} }, short, map[string]int{"no_answer": 3}, 0},
+		"another id":    {func(id string) []string { return []string{answering("AA", id+"0")} }, short, map[string]int{"no_answer": 3}, 3},
+		"answered late": {lateOnce(), short, map[string]int{"no_answer": 1, "accepted": 2}, 1},
 		"answered twice": {func(id string) []string { return []string{answering("AA", id), answering("AA", id)} }, 0,
 			map[string]int{"accepted": 3}, 3},
 		"cut off once": {endsOnce(), 0, map[string]int{"cut_off": 1, "accepted": 2}, 0},
@@ -100,6 +101,9 @@ func TestEachAnswerCountsForItsOwnMessage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := sent(t, sendFlags{to: oddReceiver(t, c.say), timeout: c.timeout}, 3)
+			for patience := 4 * c.timeout; c.timeout > 0 && patience < soon && !maps.Equal(c.fates, r.Fates); patience *= 4 {
+				r = sent(t, sendFlags{to: oddReceiver(t, c.say), timeout: patience}, 3) // a machine may be too slow for less
+			}
 			require.Equal(t, c.fates, r.Fates)
 			require.LessOrEqual(t, r.Unmatched, c.unmatched)
 			require.GreaterOrEqual(t, r.Unmatched, c.unmatched-1, "the last may come when nobody listens any more")

@@ -139,7 +139,7 @@ func (p *program) kill(t testing.TB) {
 func (p *program) stop(t testing.TB) {
 	t.Helper()
 	require.NoError(t, p.exec.Process.Signal(syscall.SIGTERM))
-	p.wait(t, 30*time.Second)
+	p.wait(t, 2*time.Minute)
 }
 
 // wait requires that the process ends cleanly, and soon enough.

@@ -78,7 +78,7 @@ func taken(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func await(ts *testscript.TestScript, _ bool, args []string) {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		answer, err := http.Get(args[0])
 		if err == nil {
 			answer.Body.Close()
@@ -86,13 +86,13 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	ts.Fatalf("%s did not answer within 30 s", args[0])
+	ts.Fatalf("%s did not answer within two minutes", args[0])
 }
 
 func shows(ts *testscript.TestScript, _ bool, args []string) {
 	pattern := regexp.MustCompile(args[1])
 	var text []byte
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		if answer, err := http.Get(args[0]); err == nil {
 			text, _ = io.ReadAll(answer.Body)
 			answer.Body.Close()
@@ -102,7 +102,7 @@ func shows(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	ts.Fatalf("%s did not show %s within 30 s:\n%s", args[0], args[1], text)
+	ts.Fatalf("%s did not show %s within two minutes:\n%s", args[0], args[1], text)
 }
 
 func TestEveryCommandSaysWhatItIsForAndShowsAnExample(t *testing.T) {

@@ -259,7 +259,8 @@ func TestAStationThatTakesNothingIsGivenUp(t *testing.T) {
 		<-s.conns
 		time.Sleep(12 * time.Second)
 		<-s.conns
-		require.ErrorIs(t, d.Err(), nil)
+		synctest.Wait() // until it is seen that it is connected
+		require.NoError(t, d.Err())
 		require.Len(t, s.tries(), 2)
 		stop()
 	})

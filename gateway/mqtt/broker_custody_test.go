@@ -28,7 +28,7 @@ func (s *sender) run(until <-chan struct{}) {
 	for n := 1; ; {
 		lost := make(chan struct{})
 		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.address).SetClientID(s.name).SetCleanSession(true).
-			SetAutoReconnect(false).SetConnectTimeout(soon).SetWriteTimeout(time.Second). // when the connection is just lost nobody takes what is published
+			SetAutoReconnect(false).SetConnectTimeout(soon).SetWriteTimeout(time.Second).
 			SetConnectionLostHandler(func(paho.Client, error) { close(lost) }))
 		connected := c.Connect()
 		connected.Wait()

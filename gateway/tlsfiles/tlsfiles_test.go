@@ -30,10 +30,10 @@ func handshake(t *testing.T, server, client *tls.Config) (serial string, ours, t
 		}
 		done <- err
 	}()
-	c, err := net.DialTimeout("tcp", l.Addr().String(), 5*time.Second)
+	c, err := net.DialTimeout("tcp", l.Addr().String(), time.Minute)
 	require.NoError(t, err)
 	defer c.Close()
-	require.NoError(t, c.SetDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, c.SetDeadline(time.Now().Add(time.Minute)))
 	secure := tls.Client(c, client)
 	if ours = secure.Handshake(); ours == nil {
 		serial = secure.ConnectionState().PeerCertificates[0].SerialNumber.String()

@@ -312,7 +312,7 @@ func (s *center) number(query string) (n int) {
 // settled waits until n events have had their effects.
 func (s *center) settled(n int) *center {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return s.number(`SELECT count(*) FROM effects`) >= n }, soon, 2*time.Millisecond, "the watch stands still")
+	require.Eventually(s.t, func() bool { return s.number(`SELECT count(*) FROM effects`) >= n }, 5*soon, 10*time.Millisecond, "the watch stands still")
 	return s
 }
 

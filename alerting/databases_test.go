@@ -33,6 +33,7 @@ func TestPeopleAndTheWatchWriteAtTheSameTime(t *testing.T) {
 		slices.Reverse(ids)
 
 		var all sync.WaitGroup
+		defer all.Wait()
 		for _, name := range []string{"ada", "bob", "eve"} {
 			all.Go(func() {
 				ctx := medfleet.WithPrincipal(context.Background(), medfleet.Principal{Name: name})

@@ -325,7 +325,7 @@ func TestSnapshotThenDeltasAndBeats(t *testing.T) {
 func TestManyChangesOfOneThingAreOne(t *testing.T) {
 	w := newWorld()
 	o := quick(w)
-	o.Interval = 200 * time.Millisecond
+	o.Interval, o.Beat = 200*time.Millisecond, time.Hour
 	r := run(t, o)
 	v := r.connect()
 	v.say(`{"type":"snapshot"}`)

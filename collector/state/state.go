@@ -39,7 +39,7 @@ func Open(ctx context.Context, folder, postgres string) (*sql.DB, error) {
 // sqliteURL sets what durability needs: a transaction that has committed is on
 // disk, and a writer waits for the other instead of failing.
 func sqliteURL(file string) string {
-	pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)"}, "_txlock": {"immediate"}}
+	pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(30000)", "foreign_keys(1)"}, "_txlock": {"immediate"}}
 	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + pragmas.Encode()
 }
 

@@ -96,7 +96,7 @@ func startHost(t *testing.T, address string, change ...func(*ClientOptions)) *ho
 	o := ClientOptions{
 		Config:   Config{ServerConfig: mqtt.ServerConfig{URL: "mqtt://" + address}, Groups: []string{"ICU"}, Mappings: []Mapping{pumps()}},
 		Profiles: set(), Gateway: "edge-1", Site: "north", Taker: k,
-		Reorder: 50 * time.Millisecond, Answer: 5 * time.Second, RetryMin: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond,
+		Reorder: 50 * time.Millisecond, Answer: soon / 2, RetryMin: 5 * time.Millisecond, RetryMax: 50 * time.Millisecond,
 	}
 	o.Complete("gateway.mqtt.sparkplug[0]", "edge-1")
 	for _, c := range change {
@@ -273,44 +273,42 @@ func TestABrokerThatIsKilledIsFoundAgain(t *testing.T) {
 }
 
 func TestAHostSaysWhetherItIsThere(t *testing.T) {
-	brokers(t, func(t *testing.T, s server) {
-		w := watch(t, s.at())
-		h := startHost(t, s.at())
-		w.hears(t, "true", 1)
-		h.isUp(t)
-		token := w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(-time.Minute).UnixMilli()))
-		require.True(t, token.WaitTimeout(soon))
-		w.hears(t, "true", 2)
-		require.Equal(t, uint64(1), h.Counts().Connected.Load(), "an old will is contradicted")
-		token = w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(time.Hour).UnixMilli()))
-		require.True(t, token.WaitTimeout(soon))
-		require.Eventually(t, func() bool { return h.Counts().Connected.Load() == 2 }, soon, time.Millisecond, "a newer one wants a newer connection")
-		w.hears(t, "true", 3)
-		offline := w.count("false")
-		h.stop()
-		w.hears(t, "false", offline+1)
-		online := w.count("true")
-		h2 := startHost(t, s.at())
-		h2.isUp(t)
-		w.hears(t, "true", online+1)
-		require.NotContains(t, w.all(), "odd")
-	})
+	s := brokertest.StartMosquitto(t, brokertest.Options{})
+	w := watch(t, s.Address())
+	h := startHost(t, s.Address())
+	w.hears(t, "true", 1)
+	h.isUp(t)
+	token := w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(-time.Minute).UnixMilli()))
+	require.True(t, token.WaitTimeout(soon))
+	w.hears(t, "true", 2)
+	require.Equal(t, uint64(1), h.Counts().Connected.Load(), "an old will is contradicted")
+	token = w.client.Publish("spBv1.0/STATE/medfleet-edge-1", 1, true, fmt.Sprintf(`{"online":false,"timestamp":%d}`, time.Now().Add(time.Hour).UnixMilli()))
+	require.True(t, token.WaitTimeout(soon))
+	require.Eventually(t, func() bool { return h.Counts().Connected.Load() == 2 }, soon, time.Millisecond, "a newer one wants a newer connection")
+	w.hears(t, "true", 3)
+	offline := w.count("false")
+	h.stop()
+	w.hears(t, "false", offline+1)
+	online := w.count("true")
+	h2 := startHost(t, s.Address())
+	h2.isUp(t)
+	w.hears(t, "true", online+1)
+	require.NotContains(t, w.all(), "odd")
 }
 
 func TestAHostThatDiesIsSaidToBeOfflineByItsWill(t *testing.T) {
-	brokers(t, func(t *testing.T, s server) {
-		w := watch(t, s.at())
-		dead := startHost(t, s.at())
-		w.hears(t, "true", 1)
-		// Another one of the same client id throws it out: the broker publishes its will.
-		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.at()).SetClientID("medfleet-edge-1-sparkplug").SetAutoReconnect(false))
-		token := c.Connect()
-		require.True(t, token.WaitTimeout(soon))
-		w.hears(t, "false", 1)
-		w.hears(t, "true", 2)
-		require.Eventually(t, func() bool { return dead.Counts().Connected.Load() >= 2 }, soon, time.Millisecond)
-		c.Disconnect(0)
-	})
+	s := brokertest.StartMosquitto(t, brokertest.Options{})
+	w := watch(t, s.Address())
+	dead := startHost(t, s.Address())
+	w.hears(t, "true", 1)
+	// Another one of the same client id throws it out: the broker publishes its will.
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.Address()).SetClientID("medfleet-edge-1-sparkplug").SetAutoReconnect(false))
+	token := c.Connect()
+	require.True(t, token.WaitTimeout(soon))
+	w.hears(t, "false", 1)
+	w.hears(t, "true", 2)
+	require.Eventually(t, func() bool { return dead.Counts().Connected.Load() >= 2 }, soon, time.Millisecond)
+	c.Disconnect(0)
 }
 
 func TestWhatTheDiskDoesNotTakeIsCountedAndAskedForAgain(t *testing.T) {

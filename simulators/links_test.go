@@ -3,19 +3,16 @@ package simulators
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
-	"net"
-	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/processtest"
 )
 
@@ -128,24 +125,6 @@ func start(t testing.TB, f *Fleet) (stop func() error) {
 	return stop
 }
 
-// freeAddress is one where nobody listens, and which the system gives to nobody: it
-// gives ports from 32768 on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	const first, end = 10_240, 16_384
-	for range end - first {
-		address := fmt.Sprintf("127.0.0.1:%d", first+(os.Getpid()*997+int(nextPort.Add(1)))%(end-first))
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			return address
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
-var nextPort atomic.Int64
-
 // soon waits for what must come, however slow the machine.
 func soon(t testing.TB, holds func() bool, what string) {
 	t.Helper()
@@ -173,7 +152,7 @@ func BenchmarkAcknowledged(b *testing.B) {
 	sink := &sinkReceiver{}
 	f, err := New(Config{
 		Scenario: "calm", Interval: time.Hour, Steady: Steady{Rate: 100_000}, Queue: 100,
-		MQTT: Broker{URL: startBroker(b, "127.0.0.1:0", &brokerHook{sink: true}), User: "fleet", Password: "secret"},
+		MQTT: Broker{URL: "tcp://" + brokertest.StartMochi(b, &brokerHook{sink: true}).Address(), User: "fleet", Password: "secret"},
 		HL7:  listen(b, sink),
 	})
 	require.NoError(b, err)

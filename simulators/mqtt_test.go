@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,11 +13,11 @@ import (
 	"time"
 
 	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/processtest"
 )
 
@@ -80,23 +78,12 @@ func (h *brokerHook) OnPublish(cl *broker.Client, pk packets.Packet) (packets.Pa
 
 func brokerKey(m Message) key { return key{"", string(m.Device) + " " + m.ID} }
 
-func startBroker(t testing.TB, address string, h *brokerHook) string {
-	t.Helper()
-	s := broker.New(&broker.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	require.NoError(t, s.AddHook(h, nil))
-	tcp := listeners.NewTCP(listeners.Config{ID: "t", Address: address})
-	require.NoError(t, s.AddListener(tcp))
-	require.NoError(t, s.Serve())
-	t.Cleanup(func() { _ = s.Close() })
-	return "tcp://" + tcp.Address()
-}
-
 func TestPumpsOverACutBroker(t *testing.T) {
 	got := newReceiver()
 	hook := &brokerHook{receiver: got, online: make(chan string, 1000), cut: func(n int) bool { return n%23 == 22 }}
 	f, err := New(Config{
 		Devices: 6, Interval: 15 * time.Millisecond, Scenario: "calm", Drain: time.Minute,
-		MQTT: Broker{URL: startBroker(t, "127.0.0.1:0", hook), User: "fleet", Password: "secret"}, Acked: got.settled,
+		MQTT: Broker{URL: "tcp://" + brokertest.StartMochi(t, hook).Address(), User: "fleet", Password: "secret"}, Acked: got.settled,
 	})
 	require.NoError(t, err)
 	stop := start(t, f)
@@ -118,7 +105,7 @@ func TestPumpsWaitForTheirBroker(t *testing.T) {
 	start(t, f)
 	soon(t, func() bool { return f.Counts().Reconnects >= 3 && f.Counts().Made > 30 }, "devices that try")
 	require.Zero(t, f.Counts().Acked)
-	startBroker(t, address, &brokerHook{receiver: newReceiver(), online: make(chan string, 1000)})
+	brokertest.StartMochiAt(t, address, &brokerHook{receiver: newReceiver(), online: make(chan string, 1000)})
 	soon(t, func() bool { return f.Counts().Acked > 60 }, "messages that had to wait")
 }
 
@@ -143,7 +130,7 @@ func silentPump(t *testing.T, quiet time.Duration) (said []string) {
 	truth := new(truths)
 	f, err := New(Config{
 		Devices: 1, Interval: 20 * time.Millisecond, Scenario: file, Seed: quickStart(t), Truth: truth,
-		MQTT: Broker{URL: startBroker(t, "127.0.0.1:0", hook), User: "fleet", Password: "secret"},
+		MQTT: Broker{URL: "tcp://" + brokertest.StartMochi(t, hook).Address(), User: "fleet", Password: "secret"},
 	})
 	require.NoError(t, err)
 	stop := start(t, f)

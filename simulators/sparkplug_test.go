@@ -2,7 +2,6 @@ package simulators
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,12 +11,12 @@ import (
 	"time"
 
 	broker "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/stretchr/testify/require"
 
 	"medfleet"
 	"medfleet/gateway/mapping"
+	"medfleet/gateway/mqtt/brokertest"
 	"medfleet/gateway/sparkplug"
 	"medfleet/simulators/physics"
 )
@@ -26,9 +25,8 @@ import (
 // a connection instead of taking a data message.
 type sparkBroker struct {
 	broker.HookBase
-	server *broker.Server
-	url    string
-	cut    func(n int) bool
+	*brokertest.Mochi
+	cut func(n int) bool
 
 	mu   sync.Mutex
 	said []sparkplug.Message
@@ -93,18 +91,13 @@ func (b *sparkBroker) count(kind string) (n int) {
 
 func startSparkBroker(t *testing.T) *sparkBroker {
 	t.Helper()
-	b := &sparkBroker{server: broker.New(&broker.Options{Logger: slog.New(slog.DiscardHandler), InlineClient: true}), lost: map[*broker.Client]bool{}}
-	require.NoError(t, b.server.AddHook(b, nil))
-	tcp := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
-	require.NoError(t, b.server.AddListener(tcp))
-	require.NoError(t, b.server.Serve())
-	t.Cleanup(func() { _ = b.server.Close() })
-	b.url = "tcp://" + tcp.Address()
+	b := &sparkBroker{lost: map[*broker.Client]bool{}}
+	b.Mochi = brokertest.StartMochi(t, b)
 	return b
 }
 
 func (b *sparkBroker) config() Config {
-	return Config{Interval: 15 * time.Millisecond, Scenario: "calm", Drain: time.Minute, Sparkplug: Broker{URL: b.url, User: "fleet", Password: "secret"}}
+	return Config{Interval: 15 * time.Millisecond, Scenario: "calm", Drain: time.Minute, Sparkplug: Broker{URL: "tcp://" + b.Address(), User: "fleet", Password: "secret"}}
 }
 
 // gone reports whether death is the last that was heard of so many nodes.
@@ -189,7 +182,7 @@ func understoodOverACutBroker(t *testing.T, quiet time.Duration) bool {
 	command, message, err := sparkplug.Command(sparkplug.Node{Group: node.Group, Edge: node.Edge}, medfleet.AsMillis(time.Now()))
 	require.NoError(t, err)
 	soon(t, func() bool {
-		require.NoError(t, b.server.Publish(command, message, false, 0))
+		b.Publish(command, message, false, 0)
 		return b.count("/NBIRTH/") > births+len(f.edges)
 	}, "a node that does what it is asked")
 	require.NoError(t, stop())
@@ -236,7 +229,7 @@ func TestEdgeNodesWaitForTheirHost(t *testing.T) {
 	c := b.config()
 	c.Devices, c.SparkplugHost = 2, "medfleet-edge-1"
 	state := func(online bool, at int) {
-		require.NoError(t, b.server.Publish("spBv1.0/STATE/medfleet-edge-1", fmt.Appendf(nil, `{"online":%t,"timestamp":%d}`, online, at), true, 1))
+		b.Publish("spBv1.0/STATE/medfleet-edge-1", fmt.Appendf(nil, `{"online":%t,"timestamp":%d}`, online, at), true, 1)
 	}
 	state(false, 1000)
 	f, err := New(c)

@@ -13,13 +13,13 @@ import (
 	"medfleet/processtest"
 )
 
-// Mochi is a broker of the embedded library's, in this process. It lets everybody do
-// everything and forgets what it knows when it is killed. A client that comes back under
+// Mochi is a broker of the embedded library's, in this process. It forgets what it knows when it is killed. A client that comes back under
 // its name while its old connection ends may be forgotten: what is about coming back
 // needs a real broker.
 type Mochi struct {
 	t        testing.TB
 	address  string
+	hooks    []mochi.Hook
 	server   *mochi.Server
 	listener net.Listener
 	wait     sync.WaitGroup
@@ -28,13 +28,29 @@ type Mochi struct {
 	conns []net.Conn // nil when it has been killed
 }
 
-// StartMochi starts a broker that ends with the test.
-func StartMochi(t testing.TB) *Mochi {
+// StartMochi starts a broker that ends with the test. Without hooks it lets everybody
+// do everything.
+func StartMochi(t testing.TB, hooks ...mochi.Hook) *Mochi {
 	t.Helper()
-	m := &Mochi{t: t, address: processtest.FreeAddress(t)}
+	return StartMochiAt(t, processtest.FreeAddress(t), hooks...)
+}
+
+// StartMochiAt starts a broker at an address of the test's own.
+func StartMochiAt(t testing.TB, address string, hooks ...mochi.Hook) *Mochi {
+	t.Helper()
+	if len(hooks) == 0 {
+		hooks = []mochi.Hook{new(everybody)}
+	}
+	m := &Mochi{t: t, address: address, hooks: hooks}
 	m.Restart()
 	t.Cleanup(m.Kill)
 	return m
+}
+
+// Publish says something to the clients.
+func (m *Mochi) Publish(topic string, payload []byte, retain bool, qos byte) {
+	m.t.Helper()
+	require.NoError(m.t, m.server.Publish(topic, payload, retain, qos))
 }
 
 // Address is where the broker listens, as host:port; it is the same after Restart.
@@ -43,8 +59,10 @@ func (m *Mochi) Address() string { return m.address }
 // Restart starts the broker again when it has been killed.
 func (m *Mochi) Restart() {
 	m.t.Helper()
-	m.server = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(m.t, m.server.AddHook(new(everybody), nil))
+	m.server = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler), InlineClient: true})
+	for _, h := range m.hooks {
+		require.NoError(m.t, m.server.AddHook(h, nil))
+	}
 	require.NoError(m.t, m.server.Serve())
 	l, err := net.Listen("tcp", m.address)
 	require.NoError(m.t, err)

@@ -410,16 +410,22 @@ func TestADurableMessageWhoseConnectionIsGoneIsNotAcknowledged(t *testing.T) {
 	})
 }
 
+// waitsForTheDisk is a client with a message that a disk which stands still does not take.
+func waitsForTheDisk(t *testing.T) (*disk, *pretender, func()) {
+	dial, came := dials(t)
+	d := newDisk()
+	d.stop()
+	_, end := running(t, mqtt.ClientOptions{Taker: d, Dial: dial})
+	p := <-came
+	p.lets(packets.Accepted)
+	p.grants(1)
+	require.NoError(t, p.publishes(1, "one"))
+	return d, p, end
+}
+
 func TestItEndsWhileTheDiskStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dial, came := dials(t)
-		d := newDisk()
-		d.stop()
-		_, end := running(t, mqtt.ClientOptions{Taker: d, Dial: dial})
-		p := <-came
-		p.lets(packets.Accepted)
-		p.grants(1)
-		require.NoError(t, p.publishes(1, "one"))
+		_, p, end := waitsForTheDisk(t)
 		synctest.Wait()
 		began := time.Now()
 		end()
@@ -430,14 +436,7 @@ func TestItEndsWhileTheDiskStandsStill(t *testing.T) {
 
 func TestItEndsAtOnceWhenTheConnectionIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dial, came := dials(t)
-		d := newDisk()
-		d.stop()
-		_, end := running(t, mqtt.ClientOptions{Taker: d, Dial: dial})
-		p := <-came
-		p.lets(packets.Accepted)
-		p.grants(1)
-		require.NoError(t, p.publishes(1, "one"))
+		_, p, end := waitsForTheDisk(t)
 		time.Sleep(time.Second)
 		began := time.Now()
 		p.conn.Close()
@@ -448,14 +447,7 @@ func TestItEndsAtOnceWhenTheConnectionIsGone(t *testing.T) {
 
 func TestAtTheEndWhatTheDiskTakesInTimeIsAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dial, came := dials(t)
-		d := newDisk()
-		d.stop()
-		_, end := running(t, mqtt.ClientOptions{Taker: d, Dial: dial})
-		p := <-came
-		p.lets(packets.Accepted)
-		p.grants(1)
-		require.NoError(t, p.publishes(1, "one"))
+		d, p, end := waitsForTheDisk(t)
 		synctest.Wait()
 		go func() {
 			time.Sleep(time.Second)
